@@ -1,0 +1,43 @@
+"""Fixtures and markers of the whole suite."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.core.cache import caches
+from django.db import connection
+
+from tests.factories import UserFactory
+
+
+def pytest_collection_modifyitems(items):
+    """Skip, with the reason, what this run's services cannot serve."""
+    no_redis = pytest.mark.skip(reason=f"no Redis at {settings.REDIS_URL}")
+    for item in items:
+        if item.get_closest_marker("redis") and not settings.REDIS_ANSWERS:
+            item.add_marker(no_redis)
+        wanted = item.get_closest_marker("vendor")
+        if wanted and connection.vendor not in wanted.args:
+            reason = f"for {', '.join(wanted.args)}; this run is on {connection.vendor}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches():
+    """Start each test with caches that remember no other test.
+
+    Keys are deleted by prefix on Redis, because a flush of the whole database
+    would empty the cache of a run beside this one.
+    """
+    yield
+    for cache in caches.all(initialized_only=True):
+        if hasattr(cache, "delete_pattern"):
+            cache.delete_pattern("*")
+        else:
+            cache.clear()
+
+
+@pytest.fixture
+def user(db):
+    """Return an active user."""
+    return UserFactory()
