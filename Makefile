@@ -26,7 +26,7 @@ test: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the tests on every database
 	@$(BIN)/python tests/run.py $(ARGS)
 
 conformance: $(VENV)/stamp-dev ## Run Django's own auth and client tests on our engine
-	@$(BIN)/python tests/django_suites/run.py $(ARGS)
+	@$(BIN)/python -m tests.django_suites.run $(ARGS)
 
 lint: $(VENV)/stamp-dev ## Check format and style
 	@$(BIN)/ruff format --check .

@@ -128,4 +128,3 @@ TEMPLATES = [
 # Tests log in often and guess no passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = []
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -1,0 +1,110 @@
+"""Django's own tests of session engines and of its middleware, run on ours.
+
+They come from the source distribution of the installed Django, and are skipped
+only where that cannot be had.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import os
+import sys
+from types import MappingProxyType, ModuleType
+from unittest import mock
+
+import pytest
+from django.test import override_settings
+from django.utils.module_loading import import_string
+
+from django_secure_sessions.middleware import SecureSessionMiddleware
+from tests.django_suites.differences import ENGINE, MIDDLEWARE
+from tests.django_suites.run import ENGINES
+from tests.django_suites.source import SourceUnavailable, source_folder
+
+pytestmark = pytest.mark.django_suite
+
+
+def django_session_tests() -> ModuleType:
+    """Return Django's sessions_tests.tests, imported without its test app.
+
+    The models of that app serve one class that isn't run here, and could not be
+    imported without the app in INSTALLED_APPS.
+    """
+    path = source_folder() / "sessions_tests" / "tests.py"
+    models = ModuleType("sessions_tests.models")
+    models.__dict__["SessionStore"] = None
+    spec = importlib.util.spec_from_file_location("sessions_tests.tests", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch.dict(
+        sys.modules,
+        {"sessions_tests": ModuleType("sessions_tests"), models.__name__: models},
+    ):
+        spec.loader.exec_module(module)
+    return module
+
+
+try:
+    suite = django_session_tests()
+except SourceUnavailable as reason:
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        raise
+    pytest.skip(str(reason), allow_module_level=True)
+
+
+def expected_to_fail(method, reason):
+    """Return a copy of a test method that must fail, for `reason`."""
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def copy(self):
+            await method(self)
+
+    else:
+
+        @functools.wraps(method)
+        def copy(self):
+            method(self)
+
+    return pytest.mark.xfail(strict=True, reason=reason)(copy)
+
+
+def adopt(name, base, differences=MappingProxyType({}), **attributes):
+    """Make a test class of this module from one of Django's."""
+    for method, reason in differences.items():
+        attributes[method] = expected_to_fail(getattr(base, method), reason)
+    made = type(name, (base,), {"__module__": __name__, **attributes})
+    globals()[name] = made
+    return made
+
+
+def with_our_middleware(self):
+    """Let Django's tests, which name its middleware, get ours by that name."""
+    patch = mock.patch.object(suite, "SessionMiddleware", SecureSessionMiddleware)
+    patch.start()
+    self.addCleanup(patch.stop)
+
+
+for engine in ENGINES:
+    path = f"django_secure_sessions.backends.{engine}"
+    label = engine.title().replace("_", "")
+    adopt(
+        f"Test{label}Engine",
+        suite.DatabaseSessionTests,
+        ENGINE,
+        backend=import_string(f"{path}.SessionStore"),
+        session_engine=path,
+    )
+    on_engine = override_settings(SESSION_ENGINE=path)
+    on_engine(adopt(f"Test{label}UnderDjangosMiddleware", suite.SessionMiddlewareTests))
+    on_engine(
+        adopt(
+            f"Test{label}UnderOurMiddleware",
+            suite.SessionMiddlewareTests,
+            MIDDLEWARE,
+            setUp=with_our_middleware,
+        )
+    )
