@@ -70,7 +70,7 @@ def run_one(engine: str, labels: list[str]) -> int:
     atexit.register(shutil.rmtree, scratch)
     sys.path.insert(0, str(folder))
     os.chdir(folder)
-    runtests = importlib.import_module("runtests")
+    runtests: Any = importlib.import_module("runtests")
 
     if engine.startswith(PACKAGE):
         runtests.ALWAYS_INSTALLED_APPS.append(PACKAGE)
