@@ -81,30 +81,43 @@ def adopt(name, base, differences=MappingProxyType({}), **attributes):
     return made
 
 
-def with_our_middleware(self):
-    """Let Django's tests, which name its middleware, get ours by that name."""
-    patch = mock.patch.object(suite, "SessionMiddleware", SecureSessionMiddleware)
-    patch.start()
-    self.addCleanup(patch.stop)
+def naming(**ours):
+    """Return a setUp that gives Django's tests our classes under Django's names."""
+
+    def set_up(self):
+        patch = mock.patch.multiple(suite, **ours)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    return set_up
 
 
 for engine in ENGINES:
     path = f"django_secure_sessions.backends.{engine}"
+    store = import_string(f"{path}.SessionStore")
     label = engine.title().replace("_", "")
     adopt(
         f"Test{label}Engine",
         suite.DatabaseSessionTests,
         ENGINE,
-        backend=import_string(f"{path}.SessionStore"),
+        backend=store,
         session_engine=path,
     )
     on_engine = override_settings(SESSION_ENGINE=path)
-    on_engine(adopt(f"Test{label}UnderDjangosMiddleware", suite.SessionMiddlewareTests))
+    on_engine(
+        adopt(
+            f"Test{label}UnderDjangosMiddleware",
+            suite.SessionMiddlewareTests,
+            setUp=naming(DatabaseSession=store),
+        )
+    )
     on_engine(
         adopt(
             f"Test{label}UnderOurMiddleware",
             suite.SessionMiddlewareTests,
             MIDDLEWARE,
-            setUp=with_our_middleware,
+            setUp=naming(
+                DatabaseSession=store, SessionMiddleware=SecureSessionMiddleware
+            ),
         )
     )
