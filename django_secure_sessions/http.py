@@ -23,7 +23,8 @@ class SecureSession(SessionBase):
     """
     What ``request.session`` is under either engine, for annotations only.
 
-    The engines don't inherit from it; a test compares the two.
+    The engines stand above this module and can't be named here; the type tests
+    hold the two to the same facts.
     """
 
     if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class SecureSession(SessionBase):
         def ip_address(self) -> str | None: ...
         @property
         def aal(self) -> int: ...
+        @property
+        def amr(self) -> tuple[str, ...]: ...
         @property
         def ended(self) -> Ended | None: ...
 

@@ -23,6 +23,7 @@ def account(request: SecureRequest) -> HttpResponse:
     assert_type(session.last_activity, datetime | None)
     assert_type(session.ip_address, str | None)
     assert_type(session.aal, int)
+    assert_type(session.amr, tuple[str, ...])
     assert_type(session.ended, Ended | None)
     return HttpResponse(session.role)
 
