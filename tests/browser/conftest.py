@@ -1,0 +1,38 @@
+"""A headless Chromium, for the promises that only a real browser can keep."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+# Not for the whole run: while Playwright's synchronous API is open, this thread
+# looks like one with a running event loop, which other tests must not find.
+@pytest.fixture(scope="module")
+def chromium():
+    """Return a running Chromium; skip, or fail if services are required, without."""
+    path = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+    if not path.exists():
+        reason = f"no Chromium at {path}; CHROMIUM names another place"
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
