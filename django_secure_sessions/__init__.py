@@ -1,0 +1,1 @@
+"""Sessions that are visible, limited, time-boxed, MFA-checked and revocable."""

@@ -1,0 +1,194 @@
+"""
+The one place that turns a refusal into a response.
+
+A client that prefers JSON gets ``{"error": code, "reason": ..., "detail": ...}``,
+a browser a page or a redirect to the login with the reason in the query: a cookie
+or a message would need a session, which an ended one no longer is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render, resolve_url
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .conf import conf
+from .state import EndReason
+
+ENDED_PARAMETER = "session_ended"
+# An Accept header is read up to here, so that a hostile one costs nothing.
+ACCEPT_READ = 512
+
+_ENDED = _("Your session has ended. Please sign in again.")
+ENDED_TEXTS: dict[str, str | Promise] = {
+    EndReason.IDLE.value: _("You were signed out because you were inactive."),
+    EndReason.ABSOLUTE.value: _(
+        "You were signed out because you had been signed in for a long time."
+    ),
+    EndReason.EXPIRED.value: _("Your session has expired. Please sign in again."),
+    EndReason.EVICTED.value: _(
+        "You were signed out because you signed in on another device."
+    ),
+    EndReason.REVOKED.value: _("This session was signed out from another place."),
+    EndReason.PASSWORD_CHANGED.value: _(
+        "You were signed out because your password was changed."
+    ),
+    EndReason.USER_DEACTIVATED.value: _("This account has been deactivated."),
+    EndReason.BINDING.value: _(
+        "You were signed out because your connection or browser changed."
+    ),
+    EndReason.MFA_RESET.value: _(
+        "You were signed out because your second factor was reset."
+    ),
+    EndReason.MFA_CHANGED.value: _(
+        "You were signed out because your second factor was changed."
+    ),
+}
+
+
+def ended_text(reason: str) -> str:
+    """Return what to tell the person behind an ended session, translated."""
+    return str(ENDED_TEXTS.get(reason, _ENDED))
+
+
+def prefers_json(request: HttpRequest) -> bool:
+    """
+    Whether the client is a program that wants JSON rather than a page.
+
+    By path (``API_PREFIXES``), by a JSON body, or by an ``Accept`` header that names
+    JSON and not HTML. Bounded work whatever the header holds (CVE-2026-84429).
+    """
+    if request.path_info.startswith(conf.api_prefixes or ("\0",)):
+        return True
+    if request.content_type == "application/json":
+        return True
+    accept = request.META.get("HTTP_ACCEPT", "")[:ACCEPT_READ].lower()
+    return "json" in accept and "text/html" not in accept
+
+
+def refusal(
+    status: int, error: str, detail: str | Promise, *, reason: str = "", **extra: Any
+) -> JsonResponse:
+    """Return the JSON answer of a refusal."""
+    body = {"error": error, "reason": reason, "detail": str(detail), **extra}
+    response = JsonResponse(body, status=status)
+    add_never_cache_headers(response)
+    return response
+
+
+def authentication_required(request: HttpRequest) -> HttpResponse:
+    """Nobody is signed in: 401, or the login page and back here."""
+    if prefers_json(request):
+        detail = _("Authentication is required.")
+        return refusal(401, "authentication_required", detail)
+    return to_login(request)
+
+
+def permission_denied(request: HttpRequest) -> HttpResponse:
+    """Somebody is signed in but may not do this."""
+    detail = _("You don't have permission to do this.")
+    if prefers_json(request):
+        return refusal(403, "permission_denied", detail)
+    return _page(request, 403, "permission_denied", detail)
+
+
+def session_ended(request: HttpRequest, reason: str) -> HttpResponse:
+    """The session ended: by time (``session_expired``) or otherwise."""
+    if prefers_json(request):
+        expired = reason in (EndReason.IDLE, EndReason.ABSOLUTE, EndReason.EXPIRED)
+        error = "session_expired" if expired else "session_ended"
+        return refusal(401, error, ended_text(reason), reason=reason)
+    return to_login(request, reason)
+
+
+def limit_reached(
+    request: HttpRequest, limit: int, retry_at: datetime | None
+) -> HttpResponse:
+    """The user may not have another session now (strategy ``reject``)."""
+    detail = _(
+        "You are signed in on as many devices as allowed. Sign out on one of them, "
+        "or wait until one of those sessions ends, and try again."
+    )
+    response: HttpResponse
+    if prefers_json(request):
+        response = refusal(403, "session_limit_reached", detail, limit=limit)
+    else:
+        response = _page(request, 403, "session_limit_reached", detail, limit=limit)
+    if retry_at is not None:
+        seconds = int((retry_at - timezone.now()).total_seconds()) + 1
+        response["Retry-After"] = str(max(seconds, 1))
+    return response
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """The session store does not answer. Nobody is signed out for that."""
+    detail = _("The service is not available right now. Please try again.")
+    if prefers_json(request):
+        response: HttpResponse = refusal(503, "unavailable", detail)
+    else:
+        response = HttpResponse(str(detail), status=503, content_type="text/plain")
+        add_never_cache_headers(response)
+    response["Retry-After"] = "5"
+    return response
+
+
+def explain(
+    request: HttpRequest, response: HttpResponseBase, reason: str
+) -> HttpResponse | None:
+    """
+    Return a denial with the reason the session ended, ``None`` for no denial.
+
+    An ended session only makes a request anonymous: public pages stay what they
+    are, and just a refused request is told why.
+    """
+    location = response.get("Location", "")
+    to_login_page = 300 <= response.status_code < 400 and _is_login(location)
+    if not to_login_page and response.status_code not in (401, 403):
+        return None
+    if to_login_page and not prefers_json(request):
+        return HttpResponseRedirect(_with_reason(location, reason))
+    return session_ended(request, reason)
+
+
+def to_login(request: HttpRequest, reason: str = "") -> HttpResponseRedirect:
+    """Redirect to the login page and, after it, back to this request's page."""
+    url = resolve_url(settings.LOGIN_URL)
+    # After a refused POST there is no page to come back to but this one's GET.
+    query = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()}, safe="/")
+    url += ("&" if "?" in url else "?") + query
+    return HttpResponseRedirect(_with_reason(url, reason) if reason else url)
+
+
+def _page(
+    request: HttpRequest, status: int, error: str, detail: str | Promise, **extra: Any
+) -> HttpResponse:
+    context = {"error": error, "detail": detail, **extra}
+    response = render(request, "secure_sessions/refused.html", context, status=status)
+    add_never_cache_headers(response)
+    return response
+
+
+def _is_login(location: str) -> bool:
+    pages = {urlsplit(resolve_url(settings.LOGIN_URL)).path}
+    try:
+        pages.add(reverse("admin:login"))
+    except NoReverseMatch:
+        pass
+    return urlsplit(location).path in pages
+
+
+def _with_reason(url: str, reason: str) -> str:
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query, keep_blank_values=True), (ENDED_PARAMETER, reason)]
+    return urlunsplit(parts._replace(query=urlencode(query, safe="/")))

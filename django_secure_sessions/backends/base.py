@@ -1,0 +1,275 @@
+"""
+The engine: Django's session contract over a row that can't come back.
+
+Sync and async share every decision: an async method is one thread hop around its
+twin, since Django's database connections are synchronous underneath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.base import CreateError
+from django.utils import timezone
+
+from .. import crypto, policy, retention
+from ..conf import conf
+from ..state import ClientInfo, EndReason
+from . import rows
+from .rows import Row
+from .stored import Proof, StoredSession, owner_of
+
+# RFC 6265bis, 5.5: user agents cap a cookie's life at 400 days.
+LONGEST_LIFE = timedelta(days=400)
+
+
+class TrackedSession(StoredSession):
+    """
+    A session that knows its user, its client and its clocks, and stays ended.
+
+    Built from a session key alone, as all of Django builds it. Engines derive from
+    it, name their class ``SessionStore`` and override ``_read``, ``_written`` and
+    ``forget`` to keep copies elsewhere.
+    """
+
+    def attach(self, client: Callable[[], ClientInfo]) -> None:
+        """Say who is asking. ``client`` is called when the answer is first needed."""
+        self._client = client
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether anything has read the session in this request."""
+        return hasattr(self, "_session_cache")
+
+    def is_bound_to(self, user_id: Any) -> bool:
+        """Whether the stored session already belongs to this user."""
+        return self._row is not None and self._row.user_id == user_id
+
+    def drop_unusable_user(self) -> None:
+        """
+        End the session if its user is gone or inactive.
+
+        For requests that found nobody behind a session with a user. Bulk updates
+        send no signal, and a session left alone would revive with its user.
+        """
+        if self._row is None or self._row.user_id is None:
+            return
+        manager = get_user_model()._default_manager
+        user = manager.filter(pk=self._row.user_id).first()
+        if user is None or not user.is_active:
+            self.end_reason = EndReason.USER_DEACTIVATED
+            self.flush()
+
+    async def adrop_unusable_user(self) -> None:
+        """See drop_unusable_user()."""
+        await sync_to_async(self.drop_unusable_user)()
+
+    def load(self) -> dict[str, Any]:
+        """Return the data of a live session, or ``{}`` for any other."""
+        now = self._loaded_at = timezone.now()
+        self._credential = credential = crypto.resolve(self.session_key)
+        self._row = None
+        data = None
+        if credential is not None:
+            with self._watched():
+                row = self._find(credential, now)
+                if row is not None and self._admit(row, now):
+                    data = self._open(row)
+        if data is None:
+            self._session_key = self._credential = None
+            return {}
+        return data
+
+    def exists(self, session_key: str | None) -> bool:
+        """Whether a live session has this key."""
+        credential = crypto.resolve(session_key)
+        if credential is None:
+            return False
+        row = rows.fetch(rows.alias(), "key_digest", credential.digest)
+        return row is not None and row.ended_at is None
+
+    def create(self) -> None:
+        """Store what there is under a new key."""
+        for _ in range(3):
+            self._session_key = crypto.new_session_key()
+            try:
+                self.save(must_create=True)
+            except CreateError:
+                continue
+            self.modified = True
+            return
+        raise CreateError("No unique session key after three tries.")
+
+    def save(self, must_create: bool = False) -> None:
+        """
+        Write the session, binding it to the user its data names.
+
+        Raise ``SessionEnded`` (an ``UpdateError``) when the session ended
+        meanwhile, ``CreateError`` when a key to be created is taken, and
+        ``SessionLimitReached`` when the user may not have another session.
+        """
+        if self.session_key is None:
+            return self.create()
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
+        owner = owner_of(data)
+        with self._watched():
+            if must_create or self._fresh:
+                return self._insert(owner)
+            if self._row is None:
+                self.load()  # the data was replaced without being read
+            row = self._require_row()
+            if owner == row.user_id:
+                return self._write(rotate=not self._require_credential().current)
+            if row.user_id is None:
+                return self._bind(owner)
+            if owner is None:
+                return self._write(changes=_UNBOUND, rotate=True, privileged=True)
+        # Another user in the same browser gets a session of their own.
+        self.delete()
+        self._row = None
+        return self.create()
+
+    def cycle_key(self) -> None:
+        """
+        Give the session a new key, on the same row.
+
+        The key before it still loads for ``ROTATION_GRACE``, for requests already
+        on their way, until a login or step-up revokes it.
+        """
+        self._get_session()  # type: ignore[attr-defined]
+        self._rotated = True
+        if self._row is None:
+            # Nothing is stored, so the first save can insert under the new key.
+            self._session_key = crypto.new_session_key()
+            self._fresh = self.modified = True
+        elif not self.by_previous_key:
+            with self._watched():
+                self._write(rotate=True)
+
+    def elevate(self, proof: Proof) -> None:
+        """
+        Record a stronger or a repeated authentication of the same user.
+
+        Resets both clocks (SP 800-63B-4, 5.2), and replaces the key, the one
+        before it included (ASVS 7.2.4).
+        """
+        self.proof = proof
+        self._get_session()  # type: ignore[attr-defined]
+        self._require_row()
+        changes = {
+            "authenticated_at": timezone.now(),
+            "aal": proof.aal,
+            "amr": proof.amr,
+        }
+        with self._watched():
+            self._write(rotate=True, changes=changes, privileged=True)
+        self._rotated = self.modified = True
+
+    def delete(self, session_key: str | None = None) -> None:
+        """End the session, ours or the one with this key. Idempotent."""
+        own = session_key is None or session_key == self.session_key
+        if own and self._row is not None:
+            row: Row | None = self._row
+        else:
+            credential = crypto.resolve(session_key or self.session_key)
+            if credential is None:
+                return
+            with self._watched():
+                row = self._find(credential, timezone.now())
+        if row is None or row.ended_at is not None:
+            return
+        with self._watched():
+            self._end(row, self.end_reason)
+
+    def flush(self) -> None:
+        """End the session and forget its data; what is set next is a new one."""
+        super().flush()
+        self._row = self._credential = None
+        self._fresh = self._rotated = False
+
+    async def acycle_key(self) -> None:
+        """See cycle_key()."""
+        await sync_to_async(self.cycle_key)()
+
+    async def aelevate(self, proof: Proof) -> None:
+        """See elevate()."""
+        await sync_to_async(self.elevate)(proof)
+
+    async def aflush(self) -> None:
+        """See flush()."""
+        await sync_to_async(self.flush)()
+
+    def touch(self) -> bool:
+        """
+        Record activity as of the load, if the recorded one is old enough.
+
+        One conditional UPDATE, so parallel requests write once and a slow one
+        can't move the clock back.
+        """
+        row, now = self._row, self._loaded_at
+        if row is None or now is None or row.user_id is None or self.passive:
+            return False
+        interval = conf.touch_interval(self.rules_of(row).idle)
+        if not policy.is_touch_due(row.last_activity, interval, now):
+            return False
+        with self._watched():
+            return self._write_touch(row, now, now - interval)
+
+    async def atouch(self) -> bool:
+        """See touch()."""
+        return await sync_to_async(self.touch)()
+
+    @classmethod
+    def forget(cls, found: Sequence[Row]) -> None:
+        """Drop every copy of sessions that ended. The table itself has none."""
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Remove what is past its retention, in batches: see ``cleanup_sessions``."""
+        retention.purge(timezone.now())
+
+    @classmethod
+    async def aclear_expired(cls) -> None:
+        """See clear_expired()."""
+        await sync_to_async(cls.clear_expired)()
+
+    def set_expiry(self, value: Any) -> None:
+        """
+        See Django's ``set_expiry``; a life beyond 400 days is cut to that.
+
+        A naive ``datetime`` is taken in the current time zone.
+        """
+        super().set_expiry(_bounded(value))
+
+    async def aset_expiry(self, value: Any) -> None:
+        """See set_expiry()."""
+        await super().aset_expiry(_bounded(value))
+
+
+_UNBOUND = {
+    "user_id": None,
+    "authenticated_at": None,
+    "aal": 0,
+    "amr": "",
+    "impersonator": "",
+}
+
+
+def _bounded(value: Any) -> Any:
+    """Return an expiry that date arithmetic and cookies can hold."""
+    latest = timezone.now() + LONGEST_LIFE
+    if isinstance(value, datetime):
+        if settings.USE_TZ and timezone.is_naive(value):
+            value = timezone.make_aware(value)
+        return min(value, latest) if timezone.is_aware(value) else value
+    if isinstance(value, timedelta):
+        return max(-LONGEST_LIFE, min(value, LONGEST_LIFE))
+    if isinstance(value, int):
+        longest = int(LONGEST_LIFE.total_seconds())
+        return max(-longest, min(value, longest))
+    return value

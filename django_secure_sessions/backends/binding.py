@@ -1,0 +1,135 @@
+"""Bind a session to a user, and make room for it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import OperationalError, connections, transaction
+
+from .. import events, limits, policy
+from ..exceptions import SessionLimitReached
+from ..models import Session, SessionEvent, UserSecurity
+from ..signals import session_authenticated
+from ..state import ClientInfo, EndReason, EventKind, LimitStrategy, Rules
+from . import rows
+from .ending import end_rows
+from .rows import Row
+
+T = TypeVar("T")
+
+# Other transactions of the site may deadlock with ours; the loser tries again.
+TRIES = 5
+# PostgreSQL: serialization_failure, deadlock_detected. MariaDB and MySQL:
+# lock wait timeout, deadlock.
+CONFLICTS = ("40001", "40P01", 1205, 1213)
+
+
+@dataclass(frozen=True)
+class Login:
+    """One user about to own one more session."""
+
+    user_id: Any
+    rules: Rules
+    client: ClientInfo
+    now: datetime
+    using: str
+    # Somebody else acting as the user: neither counted nor evicting.
+    impersonator: str = ""
+
+
+def bind(
+    login: Login, write: Callable[[], Row], rules_of: Callable[[Row], Rules]
+) -> Row:
+    """
+    Run ``write``, which gives a session its user, and hold the user to the limit.
+
+    The user's own lock row is taken first, so of any number of parallel logins one
+    counts at a time: at no commit has the user more live sessions than allowed.
+    ``rules_of`` gives the rules each other session lives under. Raise
+    ``SessionLimitReached`` under the ``reject`` strategy; then nothing is written
+    but the event.
+    """
+    try:
+        return _retry(partial(_bind, login, write, rules_of), login.using)
+    except SessionLimitReached:
+        events.record([_event(login, EventKind.LIMIT_REJECTED)])
+        raise
+
+
+def _bind(
+    login: Login, write: Callable[[], Row], rules_of: Callable[[Row], Rules]
+) -> Row:
+    limit = None if login.impersonator else login.rules.max_sessions
+    with transaction.atomic(using=login.using):
+        if limit is not None:
+            UserSecurity.lock(login.user_id, login.now, login.using)
+        row = write()
+        victims: list[Row] = []
+        if limit is not None:
+            victims = _make_room(login, limit, row, rules_of)
+        # One statement for the history of the newcomer and of those who leave.
+        end_rows(
+            victims,
+            EndReason.EVICTED,
+            now=login.now,
+            using=login.using,
+            along=[_event(login, EventKind.LOGIN, row)],
+        )
+        transaction.on_commit(
+            partial(_announce, row, login.client), using=login.using, robust=True
+        )
+    return row
+
+
+def _make_room(
+    login: Login, limit: int, row: Row, rules_of: Callable[[Row], Rules]
+) -> list[Row]:
+    verdicts = [
+        (other, policy.evaluate(other.stamps, rules_of(other), login.now))
+        for other in rows.fetch_live_of(login.using, login.user_id)
+        if other.id != row.id and not other.impersonator
+    ]
+    live = [other for other, verdict in verdicts if verdict.live]
+    if login.rules.strategy is LimitStrategy.REJECT and len(live) >= limit:
+        first = min((v.deadline for _, v in verdicts if v.live), default=None)
+        raise SessionLimitReached(limit, first)
+    return limits.choose_victims(live, limit, login.rules.strategy)
+
+
+def _event(login: Login, kind: EventKind, row: Row | None = None) -> SessionEvent:
+    return events.build(
+        kind,
+        now=login.now,
+        user_id=login.user_id,
+        session_id=row.id if row else None,
+        client=login.client,
+        actor=login.impersonator,
+    )
+
+
+def _announce(row: Row, client: ClientInfo) -> None:
+    session_authenticated.send_robust(
+        Session, session_id=row.id, user_id=row.user_id, aal=row.aal, client=client
+    )
+
+
+def _retry(attempt: Callable[[], T], using: str) -> T:
+    for remaining in reversed(range(TRIES)):
+        try:
+            return attempt()
+        except OperationalError as error:
+            # Inside the caller's transaction there is nothing left to retry.
+            inside = connections[using].in_atomic_block
+            if inside or not remaining or not _is_conflict(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _is_conflict(error: OperationalError) -> bool:
+    cause = error.__cause__
+    code = getattr(cause, "sqlstate", None) or (error.args or (None,))[0]
+    return code in CONFLICTS

@@ -1,0 +1,103 @@
+"""End sessions: the row, its history, and whoever must hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from .. import events
+from ..models import Session, SessionEvent
+from ..signals import session_ended
+from ..state import ClientInfo, EndReason, EventKind
+from . import rows
+from .rows import Row
+
+# Statements stay far below every database's limit on parameters.
+CHUNK = 500
+
+
+def end_rows(
+    found: Sequence[Row],
+    reason: EndReason,
+    *,
+    now: datetime,
+    actor: str = events.SYSTEM,
+    client: ClientInfo | None = None,
+    using: str,
+    along: Sequence[SessionEvent] = (),
+) -> int:
+    """
+    End sessions of users and return how many ended by this very call.
+
+    ``client`` is the one that asked, where a request did; without it the events
+    name the client of each session. Events ``along`` are written in the same
+    statement as the first of ours.
+    """
+    count = 0
+    if not found:
+        events.record(along)
+    for start in range(0, len(found), CHUNK):
+        chunk = found[start : start + CHUNK]
+        ended = rows.end(using, [row.id for row in chunk], reason.value, now)
+        count += ended
+        if ended != len(chunk):
+            chunk = _ended_here(chunk, reason, now, using)
+        events.record(
+            [
+                *along,
+                *(
+                    events.build(
+                        EventKind(reason.value),
+                        now=now,
+                        user_id=row.user_id,
+                        session_id=row.id,
+                        client=client or ClientInfo(row.ip_address, row.user_agent),
+                        actor=actor,
+                    )
+                    for row in chunk
+                ),
+            ]
+        )
+        along = ()
+        if chunk:
+            transaction.on_commit(
+                partial(_announce, chunk, reason, actor), using=using, robust=True
+            )
+    return count
+
+
+def forget(found: Sequence[Row]) -> None:
+    """Make the engine in use drop every copy it keeps of these sessions."""
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    if hasattr(store, "forget"):
+        store.forget(found)
+
+
+def _announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
+    forget(found)
+    for row in found:
+        session_ended.send_robust(
+            Session,
+            session_id=row.id,
+            user_id=row.user_id,
+            reason=reason.value,
+            actor=actor,
+        )
+
+
+def _ended_here(
+    found: Sequence[Row], reason: EndReason, now: datetime, using: str
+) -> list[Row]:
+    """Somebody else ended some of these in the meantime: keep ours."""
+    mine = set(
+        Session.objects.using(using)
+        .filter(pk__in=[row.id for row in found], ended_at=now, end_reason=reason.value)
+        .values_list("pk", flat=True)
+    )
+    return [row for row in found if row.id in mine]

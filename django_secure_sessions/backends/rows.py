@@ -1,0 +1,240 @@
+"""
+The SQL of the request path, compiled once and reused.
+
+No model instances, no query building, no savepoints: a statement is a string made
+once per database alias, and its values go through the fields' own adapters. Every
+UPDATE demands a live row, so nothing here can bring an ended session back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connections, router
+
+from ..models import Session
+from ..state import Stamps
+
+_CONNECTOR = {"": "=", "lt": "<", "lte": "<="}
+
+
+class Row(NamedTuple):
+    """One session as the table holds it. The names are the model's columns."""
+
+    id: UUID
+    key_digest: UUID
+    user_id: Any
+    data: bytes
+    version: int
+    created_at: datetime
+    authenticated_at: datetime | None
+    last_activity: datetime
+    expires_at: datetime
+    aal: int
+    amr: str
+    ip_address: str | None
+    user_agent: str
+    impersonator: str
+    ended_at: datetime | None
+    end_reason: str
+    previous_digest: UUID | None
+    previous_seal: bytes | None
+    rotated_at: datetime | None
+    idle_seconds: int | None
+    absolute_seconds: int | None
+
+    @property
+    def stamps(self) -> Stamps:
+        return Stamps(
+            user_id=self.user_id,
+            authenticated_at=self.authenticated_at,
+            last_activity=self.last_activity,
+            expires_at=self.expires_at,
+            ended_at=self.ended_at,
+            end_reason=self.end_reason,
+        )
+
+
+def alias() -> str:
+    """The database that sessions are read from and written to: never a replica."""
+    return router.db_for_write(Session)
+
+
+def fetch(using: str, column: str, value: UUID) -> Row | None:
+    """Return the row whose unique ``column`` is ``value``, live or ended."""
+    sql, converters = _select(using, column)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_adapt(connection, column, value)])
+        found = cursor.fetchone()
+    return None if found is None else _convert(found, converters, connection)
+
+
+def fetch_live_of(using: str, user_id: Any) -> list[Row]:
+    """Return all rows of a user that have not ended, expired ones included."""
+    sql, converters = _select(using, "user_id", "AND {ended_at} IS NULL")
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_adapt(connection, "user_id", user_id)])
+        found = cursor.fetchall()
+    return [_convert(row, converters, connection) for row in found]
+
+
+def insert(using: str, row: Row) -> None:
+    """Insert a new row. Raise ``IntegrityError`` when its key is taken."""
+    connection = connections[using]
+    values = [_adapt(connection, name, value) for name, value in row._asdict().items()]
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(using), values)
+
+
+def update(using: str, values: dict[str, Any], **where: Any) -> bool:
+    """
+    Change one live row and return whether it was there to be changed.
+
+    ``where`` takes column names, with ``__lt`` or ``__lte`` for a comparison.
+    """
+    connection = connections[using]
+    params = [_adapt(connection, name, value) for name, value in values.items()]
+    params += [
+        _adapt(connection, name.partition("__")[0], value)
+        for name, value in where.items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_update(using, tuple(values), tuple(where)), params)
+        return bool(cursor.rowcount)
+
+
+def end(using: str, ids: Sequence[UUID], reason: str, now: datetime) -> int:
+    """
+    End live rows and return how many ended by this call.
+
+    The payload and the ways back in are wiped at once; the row stays as history.
+    """
+    connection = connections[using]
+    ended = {
+        "ended_at": now,
+        "end_reason": reason,
+        "data": b"",
+        "previous_digest": None,
+        "previous_seal": None,
+    }
+    params = [_adapt(connection, name, value) for name, value in ended.items()]
+    params += [_adapt(connection, "id", value) for value in ids]
+    with connection.cursor() as cursor:
+        cursor.execute(_end(using, tuple(ended), len(ids)), params)
+        return int(cursor.rowcount)
+
+
+def delete_anonymous(using: str, row_id: UUID) -> bool:
+    """Delete a session that never had a user: it leaves no history."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(_delete_anonymous(using), [_adapt(connection, "id", row_id)])
+        return bool(cursor.rowcount)
+
+
+Converter = tuple[int, Any, Sequence[Callable[..., Any]]]
+
+
+@lru_cache(maxsize=64)
+def _select(
+    using: str, column: str, extra: str = ""
+) -> tuple[str, tuple[Converter, ...]]:
+    connection = connections[using]
+    names = ", ".join(_column(using, name) for name in Row._fields)
+    extra = extra.format(ended_at=_column(using, "ended_at"))
+    sql = (
+        f"SELECT {names} FROM {_table(using)} "  # noqa: S608 - names, not input
+        f"WHERE {_column(using, column)} = %s {extra}"
+    )
+    converters = []
+    for index, name in enumerate(Row._fields):
+        expression = _field(name).get_col(Session._meta.db_table)
+        found = [
+            *connection.ops.get_db_converters(expression),
+            *expression.get_db_converters(connection),
+        ]
+        if found:
+            converters.append((index, expression, found))
+    return sql, tuple(converters)
+
+
+@lru_cache(maxsize=8)
+def _insert(using: str) -> str:
+    names = ", ".join(_column(using, name) for name in Row._fields)
+    marks = ", ".join(_mark(using, name) for name in Row._fields)
+    return f"INSERT INTO {_table(using)} ({names}) VALUES ({marks})"  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _update(using: str, columns: tuple[str, ...], where: tuple[str, ...]) -> str:
+    conditions = [f"{_column(using, 'ended_at')} IS NULL"]
+    for condition in where:
+        name, _, lookup = condition.partition("__")
+        conditions.append(f"{_column(using, name)} {_CONNECTOR[lookup]} %s")
+    return (
+        f"UPDATE {_table(using)} SET {_assignments(using, columns)} "  # noqa: S608
+        f"WHERE {' AND '.join(conditions[1:] + conditions[:1])}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _end(using: str, columns: tuple[str, ...], count: int) -> str:
+    marks = ", ".join(["%s"] * count)
+    return (
+        f"UPDATE {_table(using)} SET {_assignments(using, columns)} "  # noqa: S608
+        f"WHERE {_column(using, 'id')} IN ({marks}) "
+        f"AND {_column(using, 'ended_at')} IS NULL"
+    )
+
+
+@lru_cache(maxsize=8)
+def _delete_anonymous(using: str) -> str:
+    return (
+        f"DELETE FROM {_table(using)} WHERE {_column(using, 'id')} = %s "  # noqa: S608
+        f"AND {_column(using, 'user_id')} IS NULL"
+    )
+
+
+def _assignments(using: str, columns: Sequence[str]) -> str:
+    return ", ".join(
+        f"{_column(using, name)} = {_mark(using, name)}" for name in columns
+    )
+
+
+def _table(using: str) -> str:
+    return connections[using].ops.quote_name(Session._meta.db_table)
+
+
+def _column(using: str, name: str) -> str:
+    return connections[using].ops.quote_name(_field(name).column)
+
+
+def _mark(using: str, name: str) -> str:
+    if _field(name).get_internal_type() == "BinaryField":
+        return connections[using].ops.binary_placeholder_sql(b"")
+    return "%s"
+
+
+@lru_cache(maxsize=64)
+def _field(name: str) -> Any:
+    return {field.attname: field for field in Session._meta.concrete_fields}[name]
+
+
+def _adapt(connection: Any, name: str, value: Any) -> Any:
+    return _field(name).get_db_prep_save(value, connection)
+
+
+def _convert(found: Any, converters: Sequence[Converter], connection: Any) -> Row:
+    if not converters:
+        return Row._make(found)
+    values = list(found)
+    for index, expression, functions in converters:
+        for function in functions:
+            values[index] = function(values[index], expression, connection)
+    return Row._make(values)

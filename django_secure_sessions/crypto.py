@@ -1,0 +1,112 @@
+"""
+Session keys, their digests, and sealing.
+
+Everything is derived from the site's secret: ``SECRET_KEY`` for what is written,
+``SECRET_KEY_FALLBACKS`` too for what is read. Nothing here knows rows or requests.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import string
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.utils.crypto import get_random_string
+from django.utils.encoding import force_bytes
+
+ALPHABET = string.ascii_lowercase + string.digits
+RANDOM_LENGTH = 32  # 165 bits; ASVS 7.2.3 asks for at least 128
+MAC_LENGTH = 8  # 41 bits: a filter against forged keys, not the secret itself
+KEY_LENGTH = RANDOM_LENGTH + MAC_LENGTH
+NONCE_LENGTH = 12  # SP 800-38D, 8.2.2: random 96-bit nonces
+
+
+class SealBroken(ValueError):
+    """Sealed bytes that do not open: forged, corrupt, or of another row or key."""
+
+
+class Credential(NamedTuple):
+    """What a session key stands for. Never the key itself."""
+
+    digest: UUID
+    content_key: bytes
+    # False when a fallback of SECRET_KEY vouched for the key: rotate it.
+    current: bool
+
+
+class _SiteKeys(NamedTuple):
+    mac: bytes
+    digest: bytes
+    content: bytes
+
+
+@lru_cache(maxsize=32)
+def _site_keys(secret: str | bytes) -> _SiteKeys:
+    return _SiteKeys(*(derive(secret, name) for name in _SiteKeys._fields))
+
+
+def derive(secret: str | bytes, purpose: str) -> bytes:
+    """Return a 32-byte key for one purpose from the site's secret."""
+    label = b"django_secure_sessions." + purpose.encode()
+    return hmac.digest(force_bytes(secret), label, "sha256")
+
+
+def new_session_key() -> str:
+    """Return a fresh session key: 32 random characters and 8 of MAC."""
+    random = get_random_string(RANDOM_LENGTH, ALPHABET)
+    return random + _mac(random, _site_keys(settings.SECRET_KEY))
+
+
+def resolve(session_key: str | None) -> Credential | None:
+    """
+    Return what ``session_key`` stands for, or ``None`` for a key never issued.
+
+    Costs no I/O, so a forged cookie costs no query either.
+    """
+    if session_key is None or len(session_key) != KEY_LENGTH:
+        return None
+    if not session_key.isascii():
+        return None
+    random, mac = session_key[:RANDOM_LENGTH], session_key[RANDOM_LENGTH:]
+    current = True
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        keys = _site_keys(secret)
+        if hmac.compare_digest(_mac(random, keys), mac):
+            raw = session_key.encode()
+            digest = hmac.digest(keys.digest, raw, "sha256")[:16]
+            # One block of HKDF-Expand, RFC 5869 section 2.3.
+            content_key = hmac.digest(keys.content, raw + b"\x01", "sha256")
+            return Credential(UUID(bytes=digest), content_key, current)
+        current = False
+    return None
+
+
+def seal(content_key: bytes, plain: bytes, context: bytes) -> bytes:
+    """Encrypt ``plain`` with AES-256-GCM, bound to ``context``."""
+    nonce = os.urandom(NONCE_LENGTH)
+    return nonce + AESGCM(content_key).encrypt(nonce, plain, context)
+
+
+def open_sealed(content_key: bytes, sealed: bytes, context: bytes) -> bytes:
+    """Undo ``seal``. Raise ``SealBroken`` when anything about it is not right."""
+    sealed = bytes(sealed)
+    nonce, box = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
+    try:
+        return AESGCM(content_key).decrypt(nonce, box, context)
+    except (InvalidTag, ValueError) as error:
+        raise SealBroken("sealed bytes do not open") from error
+
+
+def _mac(random: str, keys: _SiteKeys) -> str:
+    number = int.from_bytes(hmac.digest(keys.mac, random.encode(), "sha256")[:8], "big")
+    characters = []
+    for _ in range(MAC_LENGTH):
+        number, index = divmod(number, len(ALPHABET))
+        characters.append(ALPHABET[index])
+    return "".join(characters)

@@ -1,0 +1,106 @@
+"""Who may enter a view: for functions, classes (the mixins) and async views alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse
+
+from . import answers
+from .conf import conf
+from .state import PASSIVE
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# Whoever has this role has every role.
+ADMIN = "admin"
+
+
+def passive(view: View) -> View:
+    """
+    Mark a view whose requests are checked but do not count as activity.
+
+    For polling: without it a forgotten tab keeps its session alive for ever.
+    """
+    setattr(view, PASSIVE, True)
+    return view
+
+
+def session_required(view: View) -> View:
+    """Let in whoever is signed in; others get 401 JSON or the login page."""
+    return _gated(view, iscoroutinefunction(view))
+
+
+def role_required(*roles: str) -> Callable[[View], View]:
+    """
+    Let in whoever has one of ``roles``; ``admin`` has every role.
+
+    Nobody signed in: as ``session_required``. Another role: 403, JSON or a page.
+    Roles come from the function that ``SECURE_SESSIONS["ROLES"]`` names. Raise
+    ``ValueError`` without a role: that would let nobody, or everybody, in.
+    """
+    if not roles:
+        raise ValueError("role_required() needs at least one role")
+
+    def decorate(view: View) -> View:
+        return _gated(view, iscoroutinefunction(view), roles)
+
+    return decorate
+
+
+class SessionRequiredMixin:
+    """``session_required`` for class-based views. Comes before the view's class."""
+
+    required_roles: tuple[str, ...] = ()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view = super().dispatch  # type: ignore[misc]
+        is_async = self.view_is_async  # type: ignore[attr-defined]
+        return _gated(view, is_async, self.required_roles)(request, *args, **kwargs)
+
+
+class RoleRequiredMixin(SessionRequiredMixin):
+    """``role_required`` for class-based views: set ``required_roles``."""
+
+    required_roles = (ADMIN,)
+
+
+def _gated(view: Any, is_async: bool, roles: Collection[str] = ()) -> Any:
+    if is_async:
+
+        @wraps(view)
+        async def agate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            user = await request.auser()
+            found = await sync_to_async(_roles)(user) if roles else ()
+            if (answer := _refusal(request, user, roles, found)) is not None:
+                return answer
+            return await view(request, *args, **kwargs)
+
+        return agate
+
+    @wraps(view)
+    def gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        found = _roles(request.user) if roles else ()
+        if (answer := _refusal(request, request.user, roles, found)) is not None:
+            return answer
+        return view(request, *args, **kwargs)
+
+    return gate
+
+
+def _roles(user: Any) -> Collection[str]:
+    return conf.roles(user) if user.is_authenticated else ()
+
+
+def _refusal(
+    request: HttpRequest, user: Any, wanted: Collection[str], found: Collection[str]
+) -> HttpResponse | None:
+    if not user.is_authenticated:
+        return answers.authentication_required(request)
+    if wanted and ADMIN not in found and not set(wanted) & set(found):
+        return answers.permission_denied(request)
+    return None

@@ -1,0 +1,57 @@
+"""Refusals. Each carries its evidence, never a secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.sessions.backends.base import UpdateError
+
+
+class SecureSessionsError(Exception):
+    """Base class of every error this package raises on purpose."""
+
+
+class SessionEnded(SecureSessionsError, UpdateError):
+    """
+    A write found its session ended, replaced or gone.
+
+    Subclasses Django's ``UpdateError``, which ``SessionMiddleware`` and foreign
+    code already understand. ``reason`` is an ``EndReason`` value, or ``""`` when
+    the row no longer exists.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "The session no longer exists.")
+        self.reason = reason
+
+
+class SessionLimitReached(SecureSessionsError):
+    """
+    A login was refused because the user has as many live sessions as allowed.
+
+    Raised by the ``reject`` strategy only. ``limit`` is the number allowed,
+    ``retry_at`` the moment the first of the live ones ends by itself.
+    """
+
+    def __init__(self, limit: int, retry_at: datetime | None = None) -> None:
+        super().__init__(f"The limit of {limit} live sessions is reached.")
+        self.limit = limit
+        self.retry_at = retry_at
+
+
+class SessionDataError(SecureSessionsError, TypeError):
+    """
+    A typed session field holds, or was given, a value of another type.
+
+    ``field`` is the attribute ("Shop.recent"), ``expected`` and ``found`` spell
+    types ("list[int]"). The value itself is nowhere: it may be a secret.
+    """
+
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(field, expected, found)
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"{self.field} expects {self.expected}, found {self.found}."

@@ -1,0 +1,139 @@
+"""
+The verbs. Everything that people see, admin, pages, JSON and commands, calls these.
+
+A session is *ended*, never deleted: its payload is wiped, the row stays as history
+for ``HISTORY``, and its browser is told why. All ends are conditional on a live row
+and return what this call ended, so repeating one is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from . import events, policy
+from .backends import rows
+from .backends.base import TrackedSession
+from .backends.ending import CHUNK, end_rows
+from .backends.rows import Row
+from .models import Session
+from .state import ClientInfo, EndReason
+
+# The session of the request being served. A model's signals have no request, and a
+# password change must spare the session that made it.
+_current: ContextVar[TrackedSession | None] = ContextVar(
+    "secure_sessions_current", default=None
+)
+
+
+def serving(session: TrackedSession) -> Token[TrackedSession | None]:
+    """Say whose request this context serves; ``served`` takes the token back."""
+    return _current.set(session)
+
+
+def served(token: Token[TrackedSession | None]) -> None:
+    _current.reset(token)
+
+
+def current_session_of(user: Any) -> UUID | None:
+    """Return the public id of the session being served, if it is this user's."""
+    session = _current.get()
+    if session is None or session.user_id != user.pk:
+        return None
+    return session.public_id
+
+
+def live_sessions(user: Any, now: datetime | None = None) -> list[Row]:
+    """Return a user's live sessions, the most recently active first."""
+    now = now or timezone.now()
+    found = [
+        row
+        for row in rows.fetch_live_of(rows.alias(), user.pk)
+        if policy.evaluate(row.stamps, TrackedSession.rules_of(row), now).live
+    ]
+    return sorted(found, key=lambda row: row.last_activity, reverse=True)
+
+
+def end(
+    session_id: UUID,
+    *,
+    reason: EndReason = EndReason.REVOKED,
+    actor: str = events.SYSTEM,
+    client: ClientInfo | None = None,
+) -> bool:
+    """End one session by its public id. ``actor`` is a username for the audit."""
+    row = rows.fetch(rows.alias(), "id", session_id)
+    return bool(row and _end([row], reason, actor, client))
+
+
+def end_all(
+    user: Any,
+    *,
+    reason: EndReason = EndReason.REVOKED,
+    actor: str = events.SYSTEM,
+    client: ClientInfo | None = None,
+) -> int:
+    """End every session of a user and return how many ended."""
+    return end_others(user, None, reason=reason, actor=actor, client=client)
+
+
+def end_others(
+    user: Any,
+    keep: UUID | None,
+    *,
+    reason: EndReason = EndReason.REVOKED,
+    actor: str = events.SYSTEM,
+    client: ClientInfo | None = None,
+) -> int:
+    """End a user's sessions but the one with the public id ``keep``."""
+    found = rows.fetch_live_of(rows.alias(), user.pk)
+    return _end([row for row in found if row.id != keep], reason, actor, client)
+
+
+def end_matching(
+    sessions: models.QuerySet[Session],
+    *,
+    reason: EndReason = EndReason.REVOKED,
+    actor: str = events.SYSTEM,
+) -> int:
+    """
+    End the sessions of a queryset, batch by batch, and return how many ended.
+
+    Sessions without a user leave no history: they are deleted.
+    """
+    ids: Iterable[UUID] = sessions.filter(ended_at=None).values_list("pk", flat=True)
+    count = 0
+    for batch in _batches(ids):
+        found = [row for pk in batch if (row := rows.fetch(rows.alias(), "id", pk))]
+        count += _end(found, reason, actor, None)
+    return count
+
+
+def _end(
+    found: list[Row], reason: EndReason, actor: str, client: ClientInfo | None
+) -> int:
+    using, now = rows.alias(), timezone.now()
+    owned = [row for row in found if row.user_id is not None and not row.ended_at]
+    with transaction.atomic(using=using):
+        count = end_rows(
+            owned, reason, now=now, actor=actor, client=client, using=using
+        )
+    anonymous = [row for row in found if row.user_id is None]
+    return count + sum(rows.delete_anonymous(using, row.id) for row in anonymous)
+
+
+def _batches(ids: Iterable[UUID]) -> Iterable[list[UUID]]:
+    batch: list[UUID] = []
+    for pk in ids:
+        batch.append(pk)
+        if len(batch) == CHUNK:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,260 @@
+"""The session of each request: opened lazily, judged, saved or touched, answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.http import http_date
+
+from . import answers, lifecycle
+from .backends.base import TrackedSession
+from .client import identify
+from .conf import conf
+from .exceptions import SessionEnded, SessionLimitReached
+from .state import PASSIVE, EndReason
+
+logger = logging.getLogger("django_secure_sessions")
+
+# What a save may be refused with; each has an answer.
+_REFUSALS = (UpdateError, SessionLimitReached, DatabaseError)
+
+
+class SecureSessionMiddleware(SessionMiddleware):
+    """
+    Replaces ``SessionMiddleware``, and is one for Django's checks (admin.E410).
+
+    A request that does not look at its session costs nothing and gets no ``Vary``.
+    Under ASGI it runs natively: a thread is used for a statement, not for a request.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        if not issubclass(self.SessionStore, TrackedSession):
+            raise ImproperlyConfigured(
+                f"SecureSessionMiddleware can't work with SESSION_ENGINE = "
+                f"{settings.SESSION_ENGINE!r}. Use "
+                f"'django_secure_sessions.backends.db' or '.cached_db'."
+            )
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        self.process_request(request)
+        token = lifecycle.serving(request.session)  # type: ignore[arg-type]
+        try:
+            return self.process_response(request, self.get_response(request))
+        finally:
+            lifecycle.served(token)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        self.process_request(request)
+        token = lifecycle.serving(request.session)  # type: ignore[arg-type]
+        try:
+            response = await self.get_response(request)
+            return await self.aprocess_response(request, response)
+        finally:
+            lifecycle.served(token)
+
+    def process_request(self, request: HttpRequest) -> None:
+        session = self.SessionStore(_session_key(request))
+        session.attach(partial(identify, request))
+        request.session = session
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer a refusal that a view let through."""
+        session = request.session
+        if isinstance(exception, (SessionEnded, SessionLimitReached)):
+            return _refused(request, exception)
+        if isinstance(exception, DatabaseError) and session.failed:  # type: ignore[attr-defined]
+            return _unavailable(request, exception)
+        return None
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        session: Any = request.session
+        try:
+            for step in _steps(request, response):
+                getattr(session, step)()
+        except _REFUSALS as error:
+            return _after_refusal(request, response, error)
+        return _dressed(request, response)
+
+    async def aprocess_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """See process_response()."""
+        session: Any = request.session
+        try:
+            for step in _steps(request, response):
+                await getattr(session, f"a{step}")()
+        except _REFUSALS as error:
+            return _after_refusal(request, response, error)
+        return _dressed(request, response)
+
+
+def _session_key(request: HttpRequest) -> str | None:
+    """
+    Return the session cookie, unless the browser sent a second one by that name.
+
+    Django strips Unicode space from cookie names, so a neighbour domain can plant
+    a twin of a ``__Host-`` cookie. Which one is ours can't be told: take none.
+    """
+    name = settings.SESSION_COOKIE_NAME
+    value = request.COOKIES.get(name)
+    if value is None:
+        return None
+    raw = request.META.get("HTTP_COOKIE", "")
+    if raw.count(name) > 1:
+        names = [part.partition("=")[0].strip() for part in raw.split(";")]
+        if names.count(name) > 1:
+            logger.warning("Two session cookies in one request; neither was believed.")
+            return None
+    return value
+
+
+def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
+    """Name the session's methods to call, in order. No I/O."""
+    session: Any = request.session
+    session.passive = session.passive or _is_passive(request)
+    if response.status_code >= 500:
+        # Half a login is none. Other data is kept as it was, as Django does.
+        return ["flush"] if session.is_new_login else ["touch"]
+    if _found_nobody(request):
+        return ["drop_unusable_user"]
+    wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    if wanted and not session.is_empty():
+        return ["save"]
+    return ["touch"] if session.is_loaded else []
+
+
+def _is_passive(request: HttpRequest) -> bool:
+    header = conf.passive_header
+    if header and request.headers.get(header):
+        return True
+    match = request.resolver_match
+    if match is None:
+        return False
+    return getattr(match.func, PASSIVE, False) or match.view_name in conf.passive_views
+
+
+def _found_nobody(request: HttpRequest) -> bool:
+    """Whether ``request.user`` was asked for and the session's user refused."""
+    session: Any = request.session
+    user = getattr(request, "_cached_user", getattr(request, "_acached_user", None))
+    if user is None or user.is_authenticated or not session.is_loaded:
+        return False
+    return session.user_id is not None
+
+
+def _after_refusal(
+    request: HttpRequest, response: HttpResponseBase, error: Exception
+) -> HttpResponseBase:
+    if isinstance(error, DatabaseError):
+        return _unavailable(request, error)
+    if response.status_code >= 400:
+        _delete_cookie(response)
+        return response
+    return _refused(request, error)
+
+
+def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    if isinstance(error, SessionLimitReached):
+        return answers.limit_reached(request, error.limit, error.retry_at)
+    reason = getattr(error, "reason", "")
+    session: Any = request.session
+    logger.info("A session ended while its request ran: %s", reason or "gone")
+    response = answers.session_ended(request, reason or EndReason.REVOKED.value)
+    if not session.by_previous_key:
+        _delete_cookie(response)
+    return response
+
+
+def _unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    logger.error("The session store does not answer: %s", type(error).__name__)
+    return answers.unavailable(request)
+
+
+def _dressed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Give the response its cookie, its ``Vary`` and, if need be, an explanation."""
+    session: Any = request.session
+    if session.failed and response.status_code >= 500:
+        return answers.unavailable(request)
+    if session.by_previous_key:
+        # The browser has the new key, or is about to get it: don't take it away.
+        patch_vary_headers(response, ("Cookie",))
+        return response
+    if session.is_empty():
+        return _without_session(request, response)
+    if session.accessed:
+        patch_vary_headers(response, ("Cookie",))
+    wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    if wanted and response.status_code < 500:
+        _set_cookie(session, response)
+    return response
+
+
+def _without_session(
+    request: HttpRequest, response: HttpResponseBase
+) -> HttpResponseBase:
+    session: Any = request.session
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        if session.accessed:
+            patch_vary_headers(response, ("Cookie",))
+        return response
+    ended = session.ended if session.is_loaded else None
+    if ended is not None and ended.reason in answers.ENDED_TEXTS:
+        explained = answers.explain(request, response, ended.reason)
+        if explained is None:
+            # The cookie is kept until a refusal has told its owner why.
+            patch_vary_headers(response, ("Cookie",))
+            return response
+        response = explained
+    _delete_cookie(response)
+    return response
+
+
+def _set_cookie(session: Any, response: HttpResponseBase) -> None:
+    max_age = expires = None
+    if not session.get_expire_at_browser_close():
+        max_age = session.get_expiry_age()
+        expires = http_date(time.time() + max_age)
+    response.set_cookie(
+        settings.SESSION_COOKIE_NAME,
+        session.session_key,
+        max_age=max_age,
+        expires=expires,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        path=settings.SESSION_COOKIE_PATH,
+        secure=settings.SESSION_COOKIE_SECURE or None,  # type: ignore[arg-type]
+        httponly=settings.SESSION_COOKIE_HTTPONLY or None,  # type: ignore[arg-type]
+        samesite=settings.SESSION_COOKIE_SAMESITE,
+    )
+    # ASVS 14.3.2: no cache, shared or not, keeps a response that carries the key.
+    patch_cache_control(response, private=True, no_store=True)
+
+
+def _delete_cookie(response: HttpResponseBase) -> None:
+    response.delete_cookie(
+        settings.SESSION_COOKIE_NAME,
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        samesite=settings.SESSION_COOKIE_SAMESITE,
+    )
+    patch_vary_headers(response, ("Cookie",))

@@ -1,0 +1,37 @@
+"""The audit trail: append-only, kept after the session and the user are gone."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class SessionEvent(models.Model):
+    """Something that happened to a session or a factor. ``detail`` has no secrets."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(_("time"), db_index=True)
+    kind = models.CharField(_("kind"), max_length=32)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    username = models.CharField(_("username"), max_length=254, blank=True)
+    # No foreign key: the history outlives the row.
+    session_id = models.UUIDField(_("session"), null=True, db_index=True)
+    actor = models.CharField(_("actor"), max_length=254, blank=True)
+    ip_address = models.CharField(_("IP address"), max_length=45, null=True)
+    user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
+    detail = models.JSONField(_("detail"), default=dict)
+
+    class Meta:
+        verbose_name = _("session event")
+        verbose_name_plural = _("session events")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"

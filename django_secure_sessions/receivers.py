@@ -1,0 +1,119 @@
+"""Django's signals, turned into the verbs of ``lifecycle``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model, signals
+from django.db.models.signals import post_save, pre_delete
+from django.http import HttpRequest
+from django.utils import timezone
+
+from . import events, lifecycle
+from .backends.base import TrackedSession
+from .client import identify
+from .conf import conf
+from .models import SessionEvent
+from .state import EndReason, EventKind
+
+_UID = "secure_sessions."
+
+
+def connect() -> None:
+    """Connect all receivers; called once, from ``AppConfig.ready``."""
+    user_model = get_user_model()
+    signals.user_logged_in.connect(logged_in, dispatch_uid=_UID + "logged_in")
+    signals.user_logged_out.connect(logged_out, dispatch_uid=_UID + "logged_out")
+    signals.user_login_failed.connect(login_failed, dispatch_uid=_UID + "failed")
+    post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
+    pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
+
+
+def logged_in(
+    sender: Any, user: Any, request: HttpRequest | None = None, **kwargs: Any
+) -> None:
+    """
+    Prepare the session of a login; its save binds it and enforces the limit.
+
+    Binding waits for the save, after the view: only then is it known whether the
+    response failed, whether the view's transaction was rolled back, and whether
+    somebody impersonates the user.
+    """
+    session = getattr(request, "session", None)
+    if not isinstance(session, TrackedSession):
+        return
+    session.login_user = user
+    if session.is_bound_to(user.pk):
+        # Django keeps the key when the same user signs in again; ASVS 7.2.4 does
+        # not, and a repeated proof restarts both clocks (SP 800-63B-4, 5.2).
+        session.elevate(session.proof)
+
+
+def logged_out(
+    sender: Any, request: HttpRequest | None = None, user: Any = None, **kwargs: Any
+) -> None:
+    """Name the reason before Django flushes the session."""
+    session = getattr(request, "session", None)
+    if isinstance(session, TrackedSession):
+        session.end_reason = EndReason.LOGOUT
+
+
+def login_failed(
+    sender: Any,
+    credentials: dict[str, Any],
+    request: HttpRequest | None = None,
+    **kwargs: Any,
+) -> None:
+    """Record a failed login: who was tried and from where, never with what."""
+    field = get_user_model().USERNAME_FIELD
+    name = credentials.get(field, credentials.get("username", ""))
+    client = identify(request) if request is not None else None
+    events.record(
+        [
+            events.build(
+                EventKind.LOGIN_FAILED,
+                now=timezone.now(),
+                username=str(name or ""),
+                client=client,
+            )
+        ]
+    )
+
+
+def user_saved(
+    sender: Any,
+    instance: Any,
+    created: bool = False,
+    raw: bool = False,
+    update_fields: Any = None,
+    **kwargs: Any,
+) -> None:
+    """
+    End sessions when a user got a new password or was deactivated.
+
+    ``set_password`` leaves the plain password on the instance until the save is
+    over; an upgrade of the hash does not, so it counts as no change.
+    """
+    if created or raw:
+        return
+    written = None if update_fields is None else set(update_fields)
+    if not instance.is_active and (written is None or "is_active" in written):
+        if conf.on_deactivate == "end_all":
+            lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
+    elif getattr(instance, "_password", None) is not None:
+        if conf.on_password_change == "end_others":
+            keep = lifecycle.current_session_of(instance)
+            lifecycle.end_others(instance, keep, reason=EndReason.PASSWORD_CHANGED)
+        elif conf.on_password_change == "end_all":
+            lifecycle.end_all(instance, reason=EndReason.PASSWORD_CHANGED)
+
+
+def user_deleted(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
+    """
+    End a user's sessions before their rows go with the user.
+
+    The audit trail stays, under the name the user had.
+    """
+    lifecycle.end_all(instance, reason=EndReason.USER_DELETED)
+    history = SessionEvent._base_manager.using(using).filter(user=instance)
+    history.update(username=instance.get_username()[:254])
