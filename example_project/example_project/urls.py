@@ -7,6 +7,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("reading.urls")),
-    path("account/", include("django_secure_sessions.urls")),
     path("admin/", admin.site.urls),
 ]
