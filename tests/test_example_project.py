@@ -1,0 +1,319 @@
+"""The example site works as the documentation says, seen from outside."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+
+from tests.example_site import Browser, manage, running_site
+
+PASSWORD = "low-tide-at-nine"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
+PUBLIC = ("/", "/read/the-harbour-clock/", "/shelf/", "/preferences/", "/login/")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Serve the demo for all tests of this module."""
+    with running_site(tmp_path_factory.mktemp("example")) as site:
+        yield site
+
+
+@pytest.fixture
+def visitor(site):
+    """Open a browser without a cookie."""
+    return Browser(site)
+
+
+@pytest.fixture
+def leila(site):
+    """Open a browser in which a reader is signed in."""
+    browser = Browser(site, FIREFOX)
+    browser.sign_in("leila", PASSWORD)
+    return browser
+
+
+@pytest.fixture
+def ingrid(site):
+    """Open a browser in which the administrator is signed in."""
+    browser = Browser(site)
+    browser.sign_in("ingrid", PASSWORD)
+    return browser
+
+
+def rows(database, table):
+    """Count the rows of one of the package's tables."""
+    with sqlite3.connect(database) as connection:
+        query = f"SELECT count(*) FROM django_secure_sessions_{table}"  # noqa: S608
+        (count,) = connection.execute(query).fetchone()
+    connection.close()
+    return count
+
+
+class TestDemoCommand:
+    """``manage.py demo`` leaves nothing to guess."""
+
+    def test_it_says_where_to_look_and_who_can_sign_in(self, site):
+        """The greeting holds the address, every login and the password."""
+        assert f"{site.address}/" in site.greeting
+        for username in ("ingrid", "tomas", "amara", "jun", "leila"):
+            assert re.search(rf"^\s+{username}\s+{PASSWORD}", site.greeting, re.M)
+
+    def test_a_second_run_adds_nothing(self, tmp_path):
+        """Seeding an already seeded database creates no session and no event."""
+        database = tmp_path / "example.sqlite3"
+        first = manage("demo", "--no-serve", directory=tmp_path)
+        assert first.returncode == 0, first.stderr
+        seeded = rows(database, "session"), rows(database, "sessionevent")
+
+        second = manage("demo", "--no-serve", directory=tmp_path)
+
+        assert second.returncode == 0, second.stderr
+        assert min(seeded) > 10
+        assert (rows(database, "session"), rows(database, "sessionevent")) == seeded
+
+    def test_it_stops_at_ctrl_c_without_a_complaint(self, tmp_path):
+        """An interrupt ends the server with status 0 and no traceback."""
+        with running_site(tmp_path) as site:
+            status = site.interrupt()
+
+        assert status == 0
+        assert "Traceback" not in (tmp_path / "server.log").read_text()
+
+    def test_it_refuses_to_publish_passwords_on_a_real_site(self, tmp_path):
+        """With DEBUG off the demo makes no accounts."""
+        done = manage(
+            "demo", "--no-serve", directory=tmp_path, DEBUG="0", SECRET_KEY="s" * 60
+        )
+
+        assert done.returncode == 1
+        assert "DEBUG on only" in done.stderr
+
+
+class TestSettings:
+    """The settings are those of a site one may copy."""
+
+    def test_a_real_site_needs_its_own_secret_key(self, tmp_path):
+        """Without DEBUG the published key is refused."""
+        done = manage("check", directory=tmp_path, DEBUG="0")
+
+        assert done.returncode != 0
+        assert "Set SECRET_KEY" in done.stderr
+
+    def test_a_real_site_passes_the_deployment_checks(self, tmp_path):
+        """With DEBUG off no check of Django's or ours has anything to say."""
+        done = manage(
+            "check",
+            "--deploy",
+            "--fail-level=WARNING",
+            directory=tmp_path,
+            DEBUG="0",
+            SECRET_KEY="5up3r-l0ng-and-random-enough-for-the-check-of-a-key-0123",
+        )
+
+        assert done.returncode == 0, done.stderr
+
+
+class TestPages:
+    """What a visitor and a reader see."""
+
+    @pytest.mark.parametrize("path", PUBLIC)
+    def test_a_public_page_needs_no_session_and_makes_none(self, visitor, path):
+        """A visitor gets the page, a strict policy and no session cookie."""
+        page = visitor.get(path)
+
+        assert page.status == 200
+        assert page.path == path
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
+        assert "sessionid" not in visitor.cookies
+
+    @pytest.mark.parametrize("path", [*PUBLIC, "/profile/", "/profile/password/"])
+    def test_no_page_needs_an_exception_from_the_policy(self, leila, path):
+        """No page holds an inline script, an inline style or an event handler."""
+        page = leila.get(path)
+
+        assert page.status == 200
+        assert not re.search(
+            r"<script(?![^>]*\bsrc=)|<style|\s(style|on\w+)=", page.text
+        )
+
+    def test_the_stylesheet_is_served(self, visitor):
+        """The one stylesheet is where the pages say it is."""
+        link = re.search(r'rel="stylesheet" href="([^"]+)"', visitor.get("/").text)
+
+        assert link is not None
+        assert "color-scheme" in visitor.get(link[1]).text
+
+    def test_an_unknown_address_is_not_found(self, visitor):
+        """Neither a page nor an article is invented."""
+        assert visitor.get("/nowhere/").status == 404
+        assert visitor.get("/read/nothing/").status == 404
+
+    def test_the_profile_asks_to_sign_in_and_comes_back(self, visitor):
+        """A denied visitor lands on the page first asked for."""
+        asked = visitor.get("/profile/")
+        assert asked.path.startswith("/login/?next=/profile/")
+
+        page = visitor.submit(asked.path, username="leila", password=PASSWORD)
+
+        assert page.path == "/profile/"
+        assert "Leila Haddad" in page.text
+
+    def test_the_profile_shows_the_facts_of_the_session(self, leila):
+        """Device, address and assurance level are there for the owner to see."""
+        page = leila.get("/profile/")
+
+        for fact in ("Firefox on Linux", "127.0.0.1", "AAL 1, password", "Last active"):
+            assert fact in page.text
+
+    def test_the_profile_shows_no_secret(self, leila):
+        """The value of the session cookie appears on no page of its owner."""
+        key = leila.cookies["sessionid"].value
+
+        assert key not in leila.get("/profile/").text
+        assert key not in leila.get("/api/profile").text
+
+    def test_a_wrong_password_is_an_error_on_the_form(self, visitor):
+        """Nobody is signed in, and the form says so."""
+        page = visitor.sign_in("leila", "high-tide-at-ten")
+
+        assert page.path == "/login/"
+        assert 'role="alert"' in page.text
+        assert visitor.get("/api/profile").status == 401
+
+    def test_signing_out_ends_the_session_on_the_server(self, leila):
+        """The cookie of before is worth nothing after."""
+        key = leila.cookies["sessionid"].value
+        leila.submit("/profile/", to="/logout/")
+
+        assert leila.get("/api/profile", Cookie=f"sessionid={key}").status == 401
+
+    def test_a_new_password_signs_the_other_browsers_out(self, site):
+        """The browser that changed it stays, another is told why it must sign in."""
+        here, there = Browser(site), Browser(site, FIREFOX)
+        here.sign_in("jun", PASSWORD)
+        there.sign_in("jun", PASSWORD)
+        new = "spring-tide-at-ten"
+
+        changed = here.submit(
+            "/profile/password/",
+            old_password=PASSWORD,
+            new_password1=new,
+            new_password2=new,
+        )
+
+        assert changed.path == "/profile/"
+        assert here.get("/api/profile").status == 200
+        denied = there.get("/profile/")
+        assert denied.path.startswith("/login/")
+        assert "session_ended=password_changed" in denied.path
+        assert 'role="alert"' in denied.text
+
+
+class TestSessionData:
+    """A session remembers, for a visitor as for a reader."""
+
+    def test_a_theme_is_kept_through_the_sign_in(self, visitor):
+        """What a visitor chose is still chosen after the key was rotated."""
+        visitor.submit("/preferences/", theme="dark", text_size="large")
+        before = visitor.cookies["sessionid"].value
+        visitor.sign_in("leila", PASSWORD)
+
+        page = visitor.get("/")
+
+        assert visitor.cookies["sessionid"].value != before
+        assert 'data-theme="dark" data-text="large"' in page.text
+
+    def test_the_shelf_takes_and_returns_a_piece(self, visitor):
+        """The same button puts a piece on the shelf and takes it off."""
+        shelve = "/read/salt-in-the-bread/shelve/"
+        assert "Salt in the bread" in visitor.submit("/", to=shelve).text
+        assert "1 piece," in visitor.get("/shelf/").text
+
+        visitor.submit("/", to=shelve)
+
+        assert "Nothing here yet" in visitor.get("/shelf/").text
+
+    def test_the_way_back_stays_on_the_site(self, visitor):
+        """A ``next`` that leads elsewhere is ignored."""
+        page = visitor.submit(
+            "/", to="/read/salt-in-the-bread/shelve/", next="https://example.org/"
+        )
+
+        assert page.path == "/shelf/"
+
+
+class TestApi:
+    """JSON for programs, with statuses and codes they can act on."""
+
+    def test_nobody_is_told_to_sign_in(self, visitor):
+        """Without a session the answer is 401 and a code, not a redirect."""
+        page = visitor.get("/api/profile")
+
+        assert page.status == 401
+        assert page.json()["error"] == "authentication_required"
+
+    def test_a_reader_gets_the_session_they_are_in(self, leila):
+        """The profile names the user and the facts of this very session."""
+        page = leila.get("/api/profile")
+        found = page.json()
+
+        assert page.status == 200
+        assert found["user"] == {"username": "leila", "name": "Leila Haddad"}
+        assert found["session"]["ip_address"] == "127.0.0.1"
+        assert found["session"]["device"] == "Firefox on Linux"
+        assert found["session"]["aal"] == 1
+        assert found["session"]["id"] in leila.get("/profile/").text
+
+    def test_a_reader_may_not_see_the_statistics(self, leila):
+        """The wrong role is 403 and a code."""
+        page = leila.get("/api/admin/stats")
+
+        assert page.status == 403
+        assert page.json()["error"] == "permission_denied"
+
+    def test_an_admin_sees_the_statistics(self, ingrid):
+        """The counts cover what the demo seeded."""
+        page = ingrid.get("/api/admin/stats")
+        found = page.json()
+
+        assert page.status == 200
+        assert found["live_sessions"] >= found["users_online"] >= 5
+        assert found["last_24_hours"]["ended"]["revoked"] >= 1
+        assert found["last_24_hours"]["failed_logins"] >= 3
+
+
+class TestLimit:
+    """Three sessions at a time, as the settings say."""
+
+    def test_the_oldest_sessions_make_room_and_are_told_why(self, site):
+        """Of five browsers three stay; the others hear why, as page and as JSON."""
+        browsers = [Browser(site) for _ in range(5)]
+        for browser in browsers:
+            browser.sign_in("tomas", PASSWORD)
+
+        answer = browsers[0].get("/api/profile")
+        page = browsers[1].get("/profile/")
+
+        assert answer.status == 401
+        assert answer.json()["error"] == "session_ended"
+        assert answer.json()["reason"] == "evicted"
+        assert "session_ended=evicted" in page.path
+        assert 'role="alert"' in page.text
+        statuses = [browser.get("/api/profile").status for browser in browsers[2:]]
+        assert statuses == [200, 200, 200]
+
+
+class TestSupport:
+    """An agent who may see and revoke sessions, and nothing else."""
+
+    def test_an_agent_sees_sessions_but_no_accounts(self, site):
+        """The admin opens the one list and keeps the others shut."""
+        tomas = Browser(site)
+        tomas.sign_in("tomas", PASSWORD)
+
+        assert tomas.get("/admin/django_secure_sessions/session/").status == 200
+        assert tomas.get("/admin/auth/user/").status == 403
