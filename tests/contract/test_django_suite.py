@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from unittest import mock
 
 import pytest
@@ -19,7 +19,8 @@ from django.test import override_settings
 from django.utils.module_loading import import_string
 
 from django_secure_sessions.middleware import SecureSessionMiddleware
-from tests.django_suites.differences import ENGINE, MIDDLEWARE
+from django_secure_sessions.models import Session
+from tests.django_suites.differences import ANY_MIDDLEWARE, ENGINE, OUR_MIDDLEWARE
 from tests.django_suites.run import ENGINES
 from tests.django_suites.source import SourceUnavailable, source_folder
 
@@ -72,7 +73,7 @@ def expected_to_fail(method, reason):
     return pytest.mark.xfail(strict=True, reason=reason)(copy)
 
 
-def adopt(name, base, differences=MappingProxyType({}), **attributes):
+def adopt(name, base, differences, **attributes):
     """Make a test class of this module from one of Django's."""
     for method, reason in differences.items():
         attributes[method] = expected_to_fail(getattr(base, method), reason)
@@ -101,6 +102,7 @@ for engine in ENGINES:
         suite.DatabaseSessionTests,
         ENGINE,
         backend=store,
+        model=Session,
         session_engine=path,
     )
     on_engine = override_settings(SESSION_ENGINE=path)
@@ -108,6 +110,7 @@ for engine in ENGINES:
         adopt(
             f"Test{label}UnderDjangosMiddleware",
             suite.SessionMiddlewareTests,
+            ANY_MIDDLEWARE,
             setUp=naming(DatabaseSession=store),
         )
     )
@@ -115,7 +118,7 @@ for engine in ENGINES:
         adopt(
             f"Test{label}UnderOurMiddleware",
             suite.SessionMiddlewareTests,
-            MIDDLEWARE,
+            OUR_MIDDLEWARE,
             setUp=naming(
                 DatabaseSession=store, SessionMiddleware=SecureSessionMiddleware
             ),

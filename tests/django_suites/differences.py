@@ -6,11 +6,45 @@ must pass.
 
 from __future__ import annotations
 
-# Methods of sessions_tests.tests.DatabaseSessionTests.
-ENGINE: dict[str, str] = {}
+# What Django's tests do with a session key that they find, or look for, in a table.
+NO_KEY_STORED = "the session key is in no column, so no row can be found by it"
 
-# Methods of sessions_tests.tests.SessionMiddlewareTests, with our middleware.
-MIDDLEWARE: dict[str, str] = {}
+# Methods of sessions_tests.tests.DatabaseSessionTests.
+ENGINE = {
+    "test_session_str": NO_KEY_STORED,
+    "test_session_get_decoded": NO_KEY_STORED,
+    "test_sessionmanager_save": NO_KEY_STORED,
+}
+
+# Methods of sessions_tests.tests.SessionMiddlewareTests: our engine, either middleware.
+ANY_MIDDLEWARE = {"test_empty_session_saved": NO_KEY_STORED}
+
+# The same, with our middleware.
+OUR_MIDDLEWARE = ANY_MIDDLEWARE | {
+    "test_session_update_error_redirect": (
+        "a session that ended while its request ran is answered with a login page"
+        " or a 401 that says why, not with SessionInterrupted and its bare 400"
+    ),
+}
+
+WRITES_AN_EVENT = "a failed login is written to the audit log: one INSERT more"
+OTHER_ENGINE = "our middleware refuses to start on an engine that is not ours"
+
+NO_CREDENTIALS = "test_authentication_without_credentials"
 
 # Tests of auth_tests and test_client, by full name.
-SUITES: dict[str, str] = {}
+SUITES = {
+    f"auth_tests.test_auth_backends.{test}.{NO_CREDENTIALS}": WRITES_AN_EVENT
+    for test in (
+        "CustomPermissionsUserModelBackendTest",
+        "ExtensionUserModelBackendTest",
+        "ModelBackendTest",
+    )
+} | {
+    f"test_client.tests.ClientTest.{test}": OTHER_ENGINE
+    for test in (
+        "test_logout_cookie_sessions",
+        "test_sessions_app_is_not_installed",
+        "test_view_with_login_when_sessions_app_is_not_installed",
+    )
+}
