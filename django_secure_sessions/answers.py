@@ -8,6 +8,7 @@ or a message would need a session, which an ended one no longer is.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -181,10 +182,8 @@ def _page(
 
 def _is_login(location: str) -> bool:
     pages = {urlsplit(resolve_url(settings.LOGIN_URL)).path}
-    try:
+    with suppress(NoReverseMatch):
         pages.add(reverse("admin:login"))
-    except NoReverseMatch:
-        pass
     return urlsplit(location).path in pages
 
 

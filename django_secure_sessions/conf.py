@@ -18,6 +18,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from .presets import PRESETS
+from .roles import default_roles
 from .state import LimitStrategy, Rules
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
@@ -160,9 +161,7 @@ class Settings:
 
     @property
     def roles(self) -> Callable[[Any], Sequence[str]]:
-        found = self._imported("ROLES")
-        assert found is not None
-        return found
+        return self._imported("ROLES") or default_roles
 
     @property
     def api_prefixes(self) -> tuple[str, ...]:

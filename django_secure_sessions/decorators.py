@@ -32,7 +32,8 @@ def passive(view: View) -> View:
 
 def session_required(view: View) -> View:
     """Let in whoever is signed in; others get 401 JSON or the login page."""
-    return _gated(view, iscoroutinefunction(view))
+    gate: View = _gated(view, iscoroutinefunction(view))
+    return gate
 
 
 def role_required(*roles: str) -> Callable[[View], View]:
@@ -47,7 +48,8 @@ def role_required(*roles: str) -> Callable[[View], View]:
         raise ValueError("role_required() needs at least one role")
 
     def decorate(view: View) -> View:
-        return _gated(view, iscoroutinefunction(view), roles)
+        gate: View = _gated(view, iscoroutinefunction(view), roles)
+        return gate
 
     return decorate
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.sessions.backends.base import UpdateError
 
@@ -37,6 +37,24 @@ class SessionLimitReached(SecureSessionsError):
         super().__init__(f"The limit of {limit} live sessions is reached.")
         self.limit = limit
         self.retry_at = retry_at
+
+
+class ClockMistrusted(SecureSessionsError):
+    """
+    A clean-up was refused because the clock seems wrong.
+
+    ``ahead`` is how far the clock of this process is ahead of the database's;
+    ``over`` of ``live`` signed-in sessions would have ended by it.
+    """
+
+    def __init__(self, ahead: timedelta, over: int, live: int) -> None:
+        super().__init__(
+            f"The clock here is {ahead} ahead of the database's. Believing it would "
+            f"end {over} of {live} live sessions. Nothing was changed."
+        )
+        self.ahead = ahead
+        self.over = over
+        self.live = live
 
 
 class SessionDataError(SecureSessionsError, TypeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
@@ -56,7 +56,8 @@ class SecureSessionMiddleware(SessionMiddleware):
         self.process_request(request)
         token = lifecycle.serving(request.session)  # type: ignore[arg-type]
         try:
-            return self.process_response(request, self.get_response(request))
+            response: Any = self.get_response(request)
+            return self.process_response(request, response)
         finally:
             lifecycle.served(token)
 
@@ -64,13 +65,13 @@ class SecureSessionMiddleware(SessionMiddleware):
         self.process_request(request)
         token = lifecycle.serving(request.session)  # type: ignore[arg-type]
         try:
-            response = await self.get_response(request)
+            response = await cast("Any", self.get_response(request))
             return await self.aprocess_response(request, response)
         finally:
             lifecycle.served(token)
 
     def process_request(self, request: HttpRequest) -> None:
-        session = self.SessionStore(_session_key(request))
+        session: Any = self.SessionStore(_session_key(request))
         session.attach(partial(identify, request))
         request.session = session
 
@@ -85,7 +86,7 @@ class SecureSessionMiddleware(SessionMiddleware):
             return _unavailable(request, exception)
         return None
 
-    def process_response(
+    def process_response(  # type: ignore[override]  # streams are responses too
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         session: Any = request.session

@@ -101,10 +101,10 @@ def user_saved(
         if conf.on_deactivate == "end_all":
             lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
     elif getattr(instance, "_password", None) is not None:
-        if conf.on_password_change == "end_others":
+        if conf.on_password_change == "end_others":  # noqa: S105
             keep = lifecycle.current_session_of(instance)
             lifecycle.end_others(instance, keep, reason=EndReason.PASSWORD_CHANGED)
-        elif conf.on_password_change == "end_all":
+        elif conf.on_password_change == "end_all":  # noqa: S105
             lifecycle.end_all(instance, reason=EndReason.PASSWORD_CHANGED)
 
 

@@ -17,10 +17,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import CreateError
 from django.utils import timezone
 
-from .. import crypto, policy, retention
-from ..conf import conf
-from ..state import ClientInfo, EndReason
-from . import rows
+from django_secure_sessions import crypto, policy, retention
+from django_secure_sessions.conf import conf
+from django_secure_sessions.state import ClientInfo, EndReason
+
+from . import retention, rows
 from .rows import Row
 from .stored import Proof, StoredSession, owner_of
 

@@ -10,11 +10,18 @@ from typing import Any, TypeVar
 
 from django.db import OperationalError, connections, transaction
 
-from .. import events, limits, policy
-from ..exceptions import SessionLimitReached
-from ..models import Session, SessionEvent, UserSecurity
-from ..signals import session_authenticated
-from ..state import ClientInfo, EndReason, EventKind, LimitStrategy, Rules
+from django_secure_sessions import events, limits, policy
+from django_secure_sessions.exceptions import SessionLimitReached
+from django_secure_sessions.models import Session, SessionEvent, UserSecurity
+from django_secure_sessions.signals import session_authenticated
+from django_secure_sessions.state import (
+    ClientInfo,
+    EndReason,
+    EventKind,
+    LimitStrategy,
+    Rules,
+)
+
 from . import rows
 from .ending import end_rows
 from .rows import Row

@@ -11,10 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from .. import events
-from ..models import Session, SessionEvent
-from ..signals import session_ended
-from ..state import ClientInfo, EndReason, EventKind
+from django_secure_sessions import events
+from django_secure_sessions.models import Session, SessionEvent
+from django_secure_sessions.signals import session_ended
+from django_secure_sessions.state import ClientInfo, EndReason, EventKind
+
 from . import rows
 from .rows import Row
 
@@ -67,7 +68,7 @@ def end_rows(
         along = ()
         if chunk:
             transaction.on_commit(
-                partial(_announce, chunk, reason, actor), using=using, robust=True
+                partial(announce, chunk, reason, actor), using=using, robust=True
             )
     return count
 
@@ -79,8 +80,11 @@ def forget(found: Sequence[Row]) -> None:
         store.forget(found)
 
 
-def _announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
+def announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
+    """Tell caches and receivers of sessions that ended. For after the commit."""
     forget(found)
+    if not session_ended.has_listeners(Session):
+        return
     for row in found:
         session_ended.send_robust(
             Session,

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 
-from ..conf import conf
-from ..state import Ended
+from django_secure_sessions.conf import conf
+from django_secure_sessions.state import Ended
+
 from .rows import Row
 
 

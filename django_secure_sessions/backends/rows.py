@@ -8,16 +8,22 @@ UPDATE demands a live row, so nothing here can bring an ended session back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections, router
 
-from ..models import Session
-from ..state import Stamps
+from django_secure_sessions.models import Session
+from django_secure_sessions.state import Stamps
+
+# What an ended session loses: its payload and the ways back in.
+WIPED: Mapping[str, Any] = MappingProxyType(
+    {"data": b"", "previous_digest": None, "previous_seal": None}
+)
 
 _CONNECTOR = {"": "=", "lt": "<", "lte": "<="}
 
@@ -119,9 +125,7 @@ def end(using: str, ids: Sequence[UUID], reason: str, now: datetime) -> int:
     ended = {
         "ended_at": now,
         "end_reason": reason,
-        "data": b"",
-        "previous_digest": None,
-        "previous_seal": None,
+        **WIPED,
     }
     params = [_adapt(connection, name, value) for name, value in ended.items()]
     params += [_adapt(connection, "id", value) for value in ids]
@@ -216,9 +220,9 @@ def _column(using: str, name: str) -> str:
 
 
 def _mark(using: str, name: str) -> str:
-    if _field(name).get_internal_type() == "BinaryField":
-        return connections[using].ops.binary_placeholder_sql(b"")
-    return "%s"
+    # MariaDB and MySQL would read bytes as text in the connection's encoding.
+    is_binary = _field(name).get_internal_type() == "BinaryField"
+    return "_binary %s" if is_binary and connections[using].vendor == "mysql" else "%s"
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError
@@ -16,12 +16,13 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.utils import timezone
 
-from .. import crypto, events, policy
-from ..client import client_changed
-from ..conf import conf
-from ..crypto import Credential, SealBroken
-from ..exceptions import SessionEnded
-from ..state import ClientInfo, Ended, EndReason, EventKind, Rules
+from django_secure_sessions import crypto, events, policy
+from django_secure_sessions.client import client_changed
+from django_secure_sessions.conf import conf
+from django_secure_sessions.crypto import Credential, SealBroken
+from django_secure_sessions.exceptions import SessionEnded
+from django_secure_sessions.state import ClientInfo, Ended, EndReason, EventKind, Rules
+
 from . import payload, rows
 from .binding import Login, bind
 from .ending import end_rows
@@ -440,9 +441,7 @@ def _savepoint(using: str) -> AbstractContextManager[Any]:
 
 
 def _resolved(session_key: str) -> Credential:
-    credential = crypto.resolve(session_key)
-    assert credential is not None
-    return credential
+    return cast("Credential", crypto.resolve(session_key))
 
 
 def _bridge(row_id: uuid.UUID) -> bytes:

@@ -28,7 +28,7 @@ class Authenticator(models.Model):
     # The step of the newest accepted code: a code is valid only above it.
     last_step = models.BigIntegerField(default=-1, editable=False)
     # WebAuthn: the credential's id (SHA-256, for the look-up) and signature counter.
-    credential_digest = models.CharField(
+    credential_digest = models.CharField(  # noqa: DJ001 - unique, so not ""
         max_length=64, null=True, unique=True, editable=False
     )
     sign_count = models.BigIntegerField(default=0, editable=False)
@@ -83,7 +83,7 @@ class TrustedDevice(models.Model):
     # Digest of the user's auth hash: a password change ends the trust.
     auth_digest = models.CharField(max_length=64, editable=False)
     user_agent = models.CharField(max_length=512, blank=True)
-    ip_address = models.CharField(max_length=45, null=True)
+    ip_address = models.CharField(max_length=45, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(db_index=True)

@@ -24,7 +24,7 @@ class SessionEvent(models.Model):
     # No foreign key: the history outlives the row.
     session_id = models.UUIDField(_("session"), null=True, db_index=True)
     actor = models.CharField(_("actor"), max_length=254, blank=True)
-    ip_address = models.CharField(_("IP address"), max_length=45, null=True)
+    ip_address = models.CharField(_("IP address"), max_length=45, null=True)  # noqa: DJ001 - NULL: unknown
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
     detail = models.JSONField(_("detail"), default=dict)
 

@@ -62,7 +62,7 @@ class Session(models.Model):
     amr = models.CharField(_("methods"), max_length=64, blank=True)
 
     # Not an inet column: the privacy mode may store a keyed hash.
-    ip_address = models.CharField(_("IP address"), max_length=45, null=True)
+    ip_address = models.CharField(_("IP address"), max_length=45, null=True)  # noqa: DJ001 - NULL: unknown
     user_agent = models.CharField(_("user agent"), max_length=512, blank=True)
     impersonator = models.CharField(_("impersonator"), max_length=64, blank=True)
 
