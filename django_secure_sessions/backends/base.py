@@ -17,7 +17,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import CreateError
 from django.utils import timezone
 
-from django_secure_sessions import crypto, policy, retention
+from django_secure_sessions import crypto, policy
 from django_secure_sessions.conf import conf
 from django_secure_sessions.state import ClientInfo, EndReason
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from ..answers import ENDED_PARAMETER, ENDED_TEXTS, ended_text
+from django_secure_sessions.answers import ENDED_PARAMETER, ENDED_TEXTS, ended_text
 
 register = template.Library()
 
