@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured
@@ -176,10 +177,15 @@ def _after_refusal(
 
 
 def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
-    if isinstance(error, SessionLimitReached):
-        return answers.limit_reached(request, error.limit, error.retry_at)
-    reason = getattr(error, "reason", "")
     session: Any = request.session
+    if isinstance(error, SessionLimitReached):
+        request.user = AnonymousUser()
+        refused = answers.limit_reached(request, error.limit, error.retry_at)
+        if session.is_stored:
+            # The visitor goes on as before, under the key the login had given.
+            _set_cookie(session, refused)
+        return refused
+    reason = getattr(error, "reason", "")
     logger.info("A session ended while its request ran: %s", reason or "gone")
     response = answers.session_ended(request, reason or EndReason.REVOKED.value)
     if not session.by_previous_key:

@@ -47,6 +47,11 @@ class TrackedSession(StoredSession):
         """Whether anything has read the session in this request."""
         return hasattr(self, "_session_cache")
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the session, as far as this request knows, has a live row."""
+        return self._row is not None
+
     def is_bound_to(self, user_id: Any) -> bool:
         """Whether the stored session already belongs to this user."""
         return self._row is not None and self._row.user_id == user_id

@@ -235,18 +235,30 @@ class StoredSession(SessionFacts):
             "user_agent": client.user_agent,
         }
 
+        before = self._belief
+
         def write() -> Row:
+            self._belief = before  # an earlier try was rolled back
             self._write(changes=changes, rotate=not self._rotated, privileged=True)
             return self._require_row()
 
-        before = (self._row, self._credential, self._content_key, self._base)
         try:
             bind(login, write, self.rules_of)
         except BaseException:
-            # Rolled back: what this object believes must match the table again.
-            self._row, self._credential, self._content_key, self._base = before
+            self._belief = before
             raise
         self.is_new_login = True
+
+    @property
+    def _belief(self) -> tuple[Any, ...]:
+        """What this object takes the stored row to be; put back after a rollback."""
+        key = self.session_key
+        return key, self._row, self._credential, self._content_key, self._base
+
+    @_belief.setter
+    def _belief(self, belief: tuple[Any, ...]) -> None:
+        self._session_key, self._row, self._credential = belief[:3]
+        self._content_key, self._base = belief[3:]
 
     def _login(self, owner: Any, now: datetime, client: ClientInfo) -> Login:
         rules = conf.rules
