@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
                 ("last_activity", models.DateTimeField(verbose_name="last active")),
                 (
                     "expires_at",
-                    models.DateTimeField(db_index=True, verbose_name="expires"),
+                    models.DateTimeField(verbose_name="expires"),
                 ),
                 (
                     "aal",
@@ -273,9 +273,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "ended_at",
-                    models.DateTimeField(
-                        db_index=True, null=True, verbose_name="ended"
-                    ),
+                    models.DateTimeField(null=True, verbose_name="ended"),
                 ),
                 (
                     "end_reason",
@@ -316,7 +314,11 @@ class Migration(migrations.Migration):
                     models.Index(
                         fields=["user", "ended_at", "created_at"],
                         name="secure_sessions_by_user",
-                    )
+                    ),
+                    models.Index(
+                        fields=["ended_at", "expires_at"],
+                        name="secure_sessions_by_end",
+                    ),
                 ],
             },
         ),
