@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from django_secure_sessions.decorators import role_required, session_required
+from django_secure_sessions.http import SecureRequest
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.state import EventKind
 
@@ -18,12 +19,14 @@ from .facts import session_facts
 
 @require_GET
 @session_required
-def profile(request: HttpRequest) -> JsonResponse:
+def profile(request: SecureRequest) -> JsonResponse:
     """Return the signed-in user and this session's facts."""
-    user = request.user
     return JsonResponse(
         {
-            "user": {"username": user.get_username(), "name": user.get_full_name()},
+            "user": {
+                "username": request.user.get_username(),
+                "role": request.session.role,
+            },
             "session": session_facts(request)[0].as_json(),
         }
     )

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest
-
 from django_secure_sessions.conf import conf
 from django_secure_sessions.devices import device_label
+from django_secure_sessions.http import SecureRequest
 from django_secure_sessions.lifecycle import live_sessions
 
 
@@ -42,7 +41,7 @@ class SessionFacts:
         }
 
 
-def session_facts(request: HttpRequest) -> list[SessionFacts]:
+def session_facts(request: SecureRequest) -> list[SessionFacts]:
     """Return the live sessions of ``request.user``, the current one first."""
     rules = conf.rules_for(request.user)
     current = request.session.public_id

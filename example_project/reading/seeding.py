@@ -130,8 +130,9 @@ def _request(
     ip: str, user_agent: str, view: Callable[[HttpRequest], HttpResponse]
 ) -> HttpRequest:
     """Send a request from there through the session middleware to ``view``."""
-    client = {"REMOTE_ADDR": ip, "HTTP_USER_AGENT": user_agent}
-    request = RequestFactory().post("/login/", **client)
+    request = RequestFactory().post(
+        "/login/", REMOTE_ADDR=ip, HTTP_USER_AGENT=user_agent
+    )
     SecureSessionMiddleware(view)(request)
     return request
 

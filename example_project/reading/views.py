@@ -9,6 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from django_secure_sessions.decorators import session_required
+from django_secure_sessions.http import SecureRequest
 
 from .articles import ARTICLES, BY_SLUG, Article
 from .facts import session_facts
@@ -81,7 +82,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 
 @session_required
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: SecureRequest) -> HttpResponse:
     """Show who is signed in, this session's facts and the other sessions."""
     current, *others = session_facts(request)
     context = {"session": current, "others": others}

@@ -21,6 +21,8 @@ from reading.seeding import seed
 class Server(RunServer):
     """Django's development server, which says where to look instead of a version."""
 
+    addr: str
+
     def on_bind(self, server_port: int) -> None:
         """Greet, now that the port is known to be ours."""
         address = f"http://{self.addr}:{server_port}"
@@ -64,5 +66,6 @@ class Command(BaseCommand):
         # stops with SIGTERM: both are to end like Ctrl-C, with exit status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
-        server = Server(stdout=self.stdout, stderr=self.stderr)
-        call_command(server, f"127.0.0.1:{port}", use_reloader=False, skip_checks=True)
+        call_command(
+            Server(), f"127.0.0.1:{port}", use_reloader=False, skip_checks=True
+        )
