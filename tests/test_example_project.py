@@ -191,6 +191,20 @@ class TestPages:
 
         assert leila.get("/api/profile", Cookie=f"sessionid={key}").status == 401
 
+    def test_a_public_page_says_that_the_session_ended(self, site):
+        """A page that is open to all stays open, and tells why it greets nobody."""
+        old, new = Browser(site), Browser(site)
+        old.sign_in("amara", PASSWORD)
+        for _ in range(3):
+            new.sign_in("amara", PASSWORD)
+            new.cookies.clear()
+
+        page = old.get("/shelf/")
+
+        assert page.status == 200
+        assert 'role="alert"' in page.text
+        assert "Sign in" in page.text
+
     def test_a_new_password_signs_the_other_browsers_out(self, site):
         """The browser that changed it stays, another is told why it must sign in."""
         here, there = Browser(site), Browser(site, FIREFOX)
@@ -262,7 +276,7 @@ class TestApi:
         found = page.json()
 
         assert page.status == 200
-        assert found["user"] == {"username": "leila", "name": "Leila Haddad"}
+        assert found["user"] == {"username": "leila", "role": "user"}
         assert found["session"]["ip_address"] == "127.0.0.1"
         assert found["session"]["device"] == "Firefox on Linux"
         assert found["session"]["aal"] == 1
