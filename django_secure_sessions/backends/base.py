@@ -148,7 +148,6 @@ class TrackedSession(StoredSession):
         on their way, until a login or step-up revokes it.
         """
         self._get_session()  # type: ignore[attr-defined]
-        self._rotated = True
         if self._row is None:
             # Nothing is stored, so the first save can insert under the new key.
             self._session_key = crypto.new_session_key()
@@ -156,6 +155,7 @@ class TrackedSession(StoredSession):
         elif not self.by_previous_key:
             with self._watched():
                 self._write(rotate=True)
+            self._rotated = True
 
     def elevate(self, proof: Proof) -> None:
         """
@@ -166,9 +166,12 @@ class TrackedSession(StoredSession):
         """
         self.proof = proof
         self._get_session()  # type: ignore[attr-defined]
-        self._require_row()
+        now, rules = timezone.now(), self.rules_of(self._require_row())
         changes = {
-            "authenticated_at": timezone.now(),
+            "authenticated_at": now,
+            "expires_at": policy.recorded_expiry(
+                rules, authenticated_at=now, now=now, cookie=self.get_expiry_date()
+            ),
             "aal": proof.aal,
             "amr": proof.amr,
         }

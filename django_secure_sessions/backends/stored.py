@@ -119,9 +119,13 @@ class StoredSession(SessionFacts):
             return False
         if row.rotated_at is None or now - row.rotated_at > conf.rotation_grace:
             return False
-        self._content_key = crypto.open_sealed(
-            credential.content_key, row.previous_seal, _bridge(row.id)
-        )
+        try:
+            self._content_key = crypto.open_sealed(
+                credential.content_key, row.previous_seal, _bridge(row.id)
+            )
+        except SealBroken:
+            logger.error("The last rotation of session %s does not open.", row.id)
+            return False
         self.by_previous_key = True
         return True
 

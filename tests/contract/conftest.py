@@ -1,0 +1,41 @@
+"""The engines under test, and the two ways to call them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from tests.django_suites.run import ENGINES
+from tests.visitor import Visitor
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, settings):
+    """Put an engine of ours into use and return its name."""
+    settings.SESSION_ENGINE = f"django_secure_sessions.backends.{request.param}"
+    return request.param
+
+
+@pytest.fixture
+def store(engine, settings):
+    """Return the class of the engine in use."""
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request):
+    """Return what calls a method of a store: itself, or its async twin."""
+    if request.param == "sync":
+        return lambda session, name, *args: getattr(session, name)(*args)
+    return lambda session, name, *args: async_to_sync(getattr(session, f"a{name}"))(
+        *args
+    )
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def visitor(request, engine, settings):
+    """Return what makes visitors: browsers on one of Django's two handlers."""
+    settings.ROOT_URLCONF = "tests.pages"
+    return lambda: Visitor(asgi=request.param == "asgi")
