@@ -170,8 +170,12 @@ def _after_refusal(
 ) -> HttpResponseBase:
     if isinstance(error, DatabaseError):
         return _unavailable(request, error)
+    if isinstance(error, UpdateError) and not request.session.modified:
+        return _dressed(request, response)  # nothing is lost with this save
     if response.status_code >= 400:
-        _delete_cookie(response)
+        # The page's own answer stands, and the cookie too: a transaction that was
+        # rolled back may have made it good again. The next request will tell.
+        patch_vary_headers(response, ("Cookie",))
         return response
     return _refused(request, error)
 
@@ -188,7 +192,7 @@ def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
     reason = getattr(error, "reason", "")
     logger.info("A session ended while its request ran: %s", reason or "gone")
     response = answers.session_ended(request, reason or EndReason.REVOKED.value)
-    if not session.by_previous_key:
+    if reason and not session.by_previous_key:
         _delete_cookie(response)
     return response
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 from django.conf import settings
 from django.core.cache import caches
@@ -35,6 +37,13 @@ def _empty_caches():
             cache.delete_pattern("*")
         else:
             cache.clear()
+
+
+@pytest.fixture
+def clock(time_machine):
+    """Stop the clock; `clock.shift(seconds)` moves it."""
+    time_machine.move_to(datetime.now(timezone.utc), tick=False)
+    return time_machine
 
 
 @pytest.fixture

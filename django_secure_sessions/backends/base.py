@@ -101,6 +101,7 @@ class TrackedSession(StoredSession):
 
     def create(self) -> None:
         """Store what there is under a new key."""
+        self.by_previous_key = False
         for _ in range(3):
             self._session_key = crypto.new_session_key()
             try:
@@ -155,7 +156,7 @@ class TrackedSession(StoredSession):
         elif not self.by_previous_key:
             with self._watched():
                 self._write(rotate=True)
-            self._rotated = True
+            self._rotated = self.modified = True
 
     def elevate(self, proof: Proof) -> None:
         """

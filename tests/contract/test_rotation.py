@@ -217,3 +217,28 @@ class TestElevation:
         again = store(session.session_key)
 
         assert (again.aal, again.amr) == (2, ("pwd", "otp"))
+
+
+def test_browser_gets_the_new_key(visitor, user):
+    """A view that only rotates the key sends the new one to its browser."""
+    browser = visitor()
+    browser.enter(user)
+    old = browser.key
+    browser.get("/rotate/")
+
+    assert browser.key not in (old, None)
+    assert browser.user == user.pk
+
+
+def test_late_response_leaves_the_cookie_alone(visitor, user):
+    """A response to the old key neither sets nor deletes what the browser has."""
+    browser, late = visitor(), visitor()
+    browser.enter(user)
+    late.key = browser.key
+    browser.get("/rotate/")
+
+    for path in ("/show/", "/put/cart/full/", "/rotate/", "/status/404/"):
+        response = late.get(path)
+        assert not response.cookies
+        assert "Cookie" in response["Vary"]
+    assert browser.data == {"cart": "full"}
