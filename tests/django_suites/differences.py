@@ -29,22 +29,29 @@ OUR_MIDDLEWARE = ANY_MIDDLEWARE | {
 
 WRITES_AN_EVENT = "a failed login is written to the audit log: one INSERT more"
 OTHER_ENGINE = "our middleware refuses to start on an engine that is not ours"
+OTHER_USER = (
+    "a session's user is a foreign key to the user model that the process started"
+    " with; the test swaps in one with another kind of primary key"
+)
+NEW_KEY = "a repeated login gets a new key too (ASVS 7.2.4); Django keeps the old one"
 
+AUTH = "auth_tests.test_auth_backends"
+VIEWS = "auth_tests.test_views"
+CLIENT = "test_client.tests.ClientTest"
 NO_CREDENTIALS = "test_authentication_without_credentials"
 
 # Tests of auth_tests and test_client, by full name.
 SUITES = {
-    f"auth_tests.test_auth_backends.{test}.{NO_CREDENTIALS}": WRITES_AN_EVENT
-    for test in (
-        "CustomPermissionsUserModelBackendTest",
-        "ExtensionUserModelBackendTest",
-        "ModelBackendTest",
-    )
-} | {
-    f"test_client.tests.ClientTest.{test}": OTHER_ENGINE
-    for test in (
-        "test_logout_cookie_sessions",
-        "test_sessions_app_is_not_installed",
-        "test_view_with_login_when_sessions_app_is_not_installed",
-    )
+    f"{AUTH}.CustomPermissionsUserModelBackendTest.{NO_CREDENTIALS}": WRITES_AN_EVENT,
+    f"{AUTH}.ExtensionUserModelBackendTest.{NO_CREDENTIALS}": WRITES_AN_EVENT,
+    f"{AUTH}.ModelBackendTest.{NO_CREDENTIALS}": WRITES_AN_EVENT,
+    f"{AUTH}.UUIDUserTests.test_alogin": OTHER_USER,
+    f"{AUTH}.UUIDUserTests.test_login": OTHER_USER,
+    f"{VIEWS}.LoginTest.test_session_key_flushed_on_login_after_password_change": (
+        NEW_KEY
+    ),
+    f"{VIEWS}.UUIDUserTests.test_admin_password_change": OTHER_USER,
+    f"{CLIENT}.test_logout_cookie_sessions": OTHER_ENGINE,
+    f"{CLIENT}.test_sessions_app_is_not_installed": OTHER_ENGINE,
+    f"{CLIENT}.test_view_with_login_when_sessions_app_is_not_installed": OTHER_ENGINE,
 }
