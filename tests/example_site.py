@@ -70,14 +70,14 @@ class Site:
 
 
 @contextmanager
-def running_site(directory: Path) -> Iterator[Site]:
+def running_site(directory: Path, **changes: str) -> Iterator[Site]:
     """Start the demo on a free port with a database of its own; stop it after."""
     log = directory / "server.log"
     with (
         log.open("w") as errors,
         subprocess.Popen(  # noqa: S603
             [sys.executable, str(MANAGE), "demo"],
-            env=environment(directory),
+            env=environment(directory, **changes),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -6,6 +6,7 @@ import re
 import sqlite3
 
 import pytest
+from django.conf import settings
 
 from tests.example_site import Browser, manage, running_site
 
@@ -50,6 +51,16 @@ def rows(database, table):
         (count,) = connection.execute(query).fetchone()
     connection.close()
     return count
+
+
+def change_password(browser, new):
+    """Fill in the form for a new password."""
+    return browser.submit(
+        "/profile/password/",
+        old_password=PASSWORD,
+        new_password1=new,
+        new_password2=new,
+    )
 
 
 class TestDemoCommand:
@@ -210,14 +221,8 @@ class TestPages:
         here, there = Browser(site), Browser(site, FIREFOX)
         here.sign_in("jun", PASSWORD)
         there.sign_in("jun", PASSWORD)
-        new = "spring-tide-at-ten"
 
-        changed = here.submit(
-            "/profile/password/",
-            old_password=PASSWORD,
-            new_password1=new,
-            new_password2=new,
-        )
+        changed = change_password(here, "spring-tide-at-ten")
 
         assert changed.path == "/profile/"
         assert here.get("/api/profile").status == 200
@@ -331,3 +336,18 @@ class TestSupport:
 
         assert tomas.get("/admin/django_secure_sessions/session/").status == 200
         assert tomas.get("/admin/auth/user/").status == 403
+
+
+@pytest.mark.redis
+def test_with_redis_an_end_reaches_the_other_browser_at_once(tmp_path):
+    """Sessions cached in Redis end with the password, before their copies expire."""
+    with running_site(tmp_path, REDIS_URL=settings.REDIS_URL) as site:
+        here, there = Browser(site), Browser(site)
+        for browser in (here, there):
+            browser.sign_in("leila", PASSWORD)
+            assert browser.get("/api/profile").status == 200
+
+        change_password(here, "spring-tide-at-ten")
+
+        assert here.get("/api/profile").status == 200
+        assert there.get("/api/profile").json()["reason"] == "password_changed"

@@ -50,5 +50,13 @@ def caches(redis_url: str) -> dict[str, dict[str, Any]]:
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": redis_url,
             "KEY_PREFIX": "tidemark",
+            "OPTIONS": {
+                # What comes back from Redis is bytes, and stays bytes: an entry
+                # somebody else wrote there must not be unpickled.
+                "SERIALIZER": "django_secure_sessions.contrib.redis.BytesSerializer",
+                # Seconds. Without Redis the sessions go on from the database.
+                "SOCKET_CONNECT_TIMEOUT": 1,
+                "SOCKET_TIMEOUT": 1,
+            },
         }
     return found
