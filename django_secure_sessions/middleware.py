@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from functools import partial
 from typing import Any, cast
@@ -29,6 +30,9 @@ logger = logging.getLogger("django_secure_sessions")
 
 # What a save may be refused with; each has an answer.
 _REFUSALS = (UpdateError, SessionLimitReached, DatabaseError)
+
+# Around a cookie's name: all but visible ASCII, in whatever encoding it was read.
+_DISGUISE = re.compile(r"^[^!-~]+|[^!-~]+$")
 
 
 class SecureSessionMiddleware(SessionMiddleware):
@@ -113,22 +117,24 @@ class SecureSessionMiddleware(SessionMiddleware):
 
 def _session_key(request: HttpRequest) -> str | None:
     """
-    Return the session cookie, unless the browser sent a second one by that name.
+    Return the session cookie, unless another one by that name may be planted.
 
     Django strips Unicode space from cookie names, so a neighbour domain can plant
-    a twin of a ``__Host-`` cookie. Which one is ours can't be told: take none.
+    what passes for a ``__Host-`` cookie. Of two, which is ours can't be told: take
+    none.
     """
     name = settings.SESSION_COOKIE_NAME
-    value = request.COOKIES.get(name)
-    if value is None:
+    if name not in request.COOKIES:
         return None
-    raw = request.META.get("HTTP_COOKIE", "")
-    if raw.count(name) > 1:
-        names = [part.partition("=")[0].strip() for part in raw.split(";")]
-        if names.count(name) > 1:
-            logger.warning("Two session cookies in one request; neither was believed.")
-            return None
-    return value
+    parts = request.META.get("HTTP_COOKIE", "").split(";")
+    sent = [part.partition("=")[0].strip(" \t") for part in parts if name in part]
+    alike = [spelled for spelled in sent if _DISGUISE.sub("", spelled) == name]
+    if alike not in ([], [name]):
+        logger.warning("A cookie by the name of the session's was planted; took none.")
+        # Out of sight, so that ours isn't deleted for what a neighbour did.
+        del request.COOKIES[name]
+        return None
+    return request.COOKIES[name]
 
 
 def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:

@@ -279,7 +279,7 @@ def _bounded(value: Any) -> Any:
         return min(value, latest) if timezone.is_aware(value) else value
     if isinstance(value, timedelta):
         return max(-LONGEST_LIFE, min(value, LONGEST_LIFE))
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         longest = int(LONGEST_LIFE.total_seconds())
         return max(-longest, min(value, longest))
     return value

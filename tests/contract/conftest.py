@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import caches
 
 from tests.django_suites.run import ENGINES
 from tests.visitor import Visitor
@@ -39,3 +40,17 @@ def visitor(request, engine, settings):
     """Return what makes visitors: browsers on one of Django's two handlers."""
     settings.ROOT_URLCONF = "tests.pages"
     return lambda: Visitor(asgi=request.param == "asgi")
+
+
+@pytest.fixture
+def empty_caches():
+    """Return what empties the caches: a copy there hides what became of a row."""
+
+    def empty():
+        for cache in caches.all():
+            if hasattr(cache, "delete_pattern"):
+                cache.delete_pattern("*")
+            else:
+                cache.clear()
+
+    return empty
