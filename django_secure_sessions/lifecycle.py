@@ -20,7 +20,7 @@ from django.utils import timezone
 from . import events, policy
 from .backends import rows
 from .backends.base import TrackedSession
-from .backends.ending import CHUNK, end_rows
+from .backends.ending import CHUNK, end_rows, forget, refreshed
 from .backends.rows import Row
 from .models import Session
 from .state import ClientInfo, EndReason
@@ -54,7 +54,7 @@ def live_sessions(user: Any, now: datetime | None = None) -> list[Row]:
     now = now or timezone.now()
     found = [
         row
-        for row in rows.fetch_live_of(rows.alias(), user.pk)
+        for row in refreshed(rows.fetch_live_of(rows.alias(), user.pk))
         if policy.evaluate(row.stamps, TrackedSession.rules_of(row), now).live
     ]
     return sorted(found, key=lambda row: row.last_activity, reverse=True)
@@ -125,7 +125,9 @@ def _end(
             owned, reason, now=now, actor=actor, client=client, using=using
         )
     anonymous = [row for row in found if row.user_id is None]
-    return count + sum(rows.delete_anonymous(using, row.id) for row in anonymous)
+    count += sum(rows.delete_anonymous(using, row.id) for row in anonymous)
+    forget(anonymous)
+    return count
 
 
 def _batches(ids: Iterable[UUID]) -> Iterable[list[UUID]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model, signals
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.http import HttpRequest
 from django.utils import timezone
 
 from . import events, lifecycle
+from .backends import ending
 from .backends.base import TrackedSession
 from .client import identify
 from .conf import conf
-from .models import SessionEvent
+from .models import Session, SessionEvent
 from .state import EndReason, EventKind
 
 _UID = "secure_sessions."
@@ -27,6 +28,19 @@ def connect() -> None:
     signals.user_login_failed.connect(login_failed, dispatch_uid=_UID + "failed")
     post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
+    if getattr(ending.engine(), "keeps_copies", False):
+        connect_to_rows()
+
+
+def connect_to_rows() -> None:
+    """
+    Hear of rows that a project saves or deletes itself.
+
+    Only for an engine that keeps copies: with a receiver for its rows, a deletion by
+    the ORM fetches them first.
+    """
+    for signal, name in ((post_save, "row_saved"), (post_delete, "row_deleted")):
+        signal.connect(row_changed, sender=Session, dispatch_uid=_UID + name)
 
 
 def logged_in(
@@ -117,3 +131,8 @@ def user_deleted(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
     lifecycle.end_all(instance, reason=EndReason.USER_DELETED)
     history = SessionEvent._base_manager.using(using).filter(user=instance)
     history.update(username=instance.get_username()[:254])
+
+
+def row_changed(sender: Any, instance: Session, **kwargs: Any) -> None:
+    """Have copies of a row dropped that was changed past the engine."""
+    ending.engine().forget([instance])

@@ -76,6 +76,11 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": f"secure_sessions_{SUFFIX}",
+        "OPTIONS": {
+            "SERIALIZER": "django_secure_sessions.contrib.redis.BytesSerializer",
+            "SOCKET_TIMEOUT": 2,
+            "SOCKET_CONNECT_TIMEOUT": 2,
+        },
     }
     if REDIS_ANSWERS
     else {
@@ -106,6 +111,7 @@ MIDDLEWARE = [
 ]
 
 SESSION_ENGINE = "django_secure_sessions.backends.db"
+SESSION_CACHE_ALIAS = "sessions"
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "static/"
 LOGIN_URL = "login"

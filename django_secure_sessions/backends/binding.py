@@ -23,7 +23,7 @@ from django_secure_sessions.state import (
 )
 
 from . import rows
-from .ending import end_rows
+from .ending import end_rows, refreshed
 from .rows import Row
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ def _make_room(
 ) -> list[Row]:
     verdicts = [
         (other, policy.evaluate(other.stamps, rules_of(other), login.now))
-        for other in rows.fetch_live_of(login.using, login.user_id)
+        for other in refreshed(rows.fetch_live_of(login.using, login.user_id))
         if other.id != row.id and not other.impersonator
     ]
     live = [other for other, verdict in verdicts if verdict.live]

@@ -67,22 +67,43 @@ def end_rows(
         )
         along = ()
         if chunk:
+            # Now and not in announce(): what a login ends is then forgotten in one
+            # go with the key that the login replaced.
+            forget(chunk)
             transaction.on_commit(
-                partial(announce, chunk, reason, actor), using=using, robust=True
+                partial(_signal, chunk, reason, actor), using=using, robust=True
             )
     return count
 
 
 def forget(found: Sequence[Row]) -> None:
-    """Make the engine in use drop every copy it keeps of these sessions."""
-    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
-    if hasattr(store, "forget"):
-        store.forget(found)
+    """
+    Make the engine in use drop every copy it keeps of these sessions.
+
+    In a transaction that is done as soon as it is committed.
+    """
+    if hasattr(engine(), "forget"):
+        engine().forget(found)
+
+
+def refreshed(found: Sequence[Row]) -> Sequence[Row]:
+    """Return rows with the last activity that the engine in use knows of."""
+    refresh = getattr(engine(), "refreshed", None)
+    return refresh(found) if refresh else found
+
+
+def engine() -> Any:
+    """The class of the engine in use, which may be foreign."""
+    return import_module(settings.SESSION_ENGINE).SessionStore
 
 
 def announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
     """Tell caches and receivers of sessions that ended. For after the commit."""
     forget(found)
+    _signal(found, reason, actor)
+
+
+def _signal(found: Sequence[Row], reason: EndReason, actor: str) -> None:
     if not session_ended.has_listeners(Session):
         return
     for row in found:

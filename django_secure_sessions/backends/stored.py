@@ -25,7 +25,7 @@ from django_secure_sessions.state import ClientInfo, Ended, EndReason, EventKind
 
 from . import payload, rows
 from .binding import Login, bind
-from .ending import end_rows
+from .ending import end_rows, forget
 from .facts import SessionFacts
 from .rows import Row
 
@@ -56,6 +56,8 @@ class StoredSession(SessionFacts):
         # The key has no row yet: the first save inserts.
         self._fresh = False
         self._rotated = False
+        # Another request saved between our read and our save.
+        self._merged = False
         self.proof = Proof(aal=1, amr="pwd")
         # The user object of a login, where somebody had it at hand.
         self.login_user: Any = None
@@ -69,16 +71,29 @@ class StoredSession(SessionFacts):
         # The database failed us in this request.
         self.failed = False
 
+    @staticmethod
+    def database() -> str:
+        """The alias of the database that holds the rows."""
+        return rows.alias()
+
     @property
     def _using(self) -> str:
-        return rows.alias()
+        return self.database()
 
     def _read(self, digest: uuid.UUID) -> Row | None:
         """Return the row under a digest, from wherever the engine keeps it."""
         return rows.fetch(self._using, "key_digest", digest)
 
-    def _written(self, row: Row) -> None:
-        """Hear of a row as it now stands in the table."""
+    def _written(self, row: Row, as_of: datetime, before: Row | None) -> None:
+        """
+        Hear of a row as written to the table at ``as_of`` or later.
+
+        ``before`` is what it was, ``None`` if it is new. A transaction may still be
+        open, and be rolled back.
+        """
+
+    def _touched(self, row: Row) -> None:
+        """Hear of activity that was written to the table, as ``_written`` does."""
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -165,6 +180,7 @@ class StoredSession(SessionFacts):
     def _end(self, row: Row, reason: EndReason, now: datetime | None = None) -> None:
         if row.user_id is None:
             rows.delete_anonymous(self._using, row.id)
+            forget([row])
             return
         now = now or timezone.now()
         with transaction.atomic(using=self._using):
@@ -222,7 +238,7 @@ class StoredSession(SessionFacts):
             if rows.fetch(self._using, "key_digest", row.key_digest) is None:
                 raise  # not the key: a user that doesn't exist, say
             raise CreateError from error
-        self._adopt(row, credential, packed)
+        self._adopt(row, credential, packed, now)
 
     def _inserted(self, row: Row) -> Row:
         rows.insert(self._using, row)
@@ -340,7 +356,7 @@ class StoredSession(SessionFacts):
                 self._content_key = content_key
                 self.by_previous_key &= session_key == self.session_key
                 self._session_key = session_key
-                self._adopt(row._replace(**values), credential, packed)
+                self._adopt(row._replace(**values), credential, packed, now)
                 return
             self._reconcile(now)
         raise SessionEnded
@@ -362,13 +378,17 @@ class StoredSession(SessionFacts):
         if theirs is None:
             raise SessionEnded
         self._session_cache = payload.merge(base, theirs, ours)
+        self._merged = True
 
-    def _adopt(self, row: Row, credential: Credential, packed: bytes) -> None:
+    def _adopt(
+        self, row: Row, credential: Credential, packed: bytes, as_of: datetime
+    ) -> None:
+        before = self._row
         self._row, self._credential, self._base = row, credential, packed
         if not self.by_previous_key:
             self._content_key = credential.content_key
         self._fresh = False
-        self._written(row)
+        self._written(row, as_of, before)
 
     def _clocks(self, row: Row, now: datetime) -> dict[str, Any]:
         """The time columns of a save. A passive one moves none of a login's."""
@@ -421,6 +441,7 @@ class StoredSession(SessionFacts):
                 ]
             )
         self._row = row._replace(**values)
+        self._touched(self._row)
         return True
 
     def _packed(self) -> bytes:

@@ -23,7 +23,7 @@ from tests.django_suites.runner import Runner
 from tests.django_suites.source import SourceUnavailable, source_folder
 
 PACKAGE = "django_secure_sessions"
-ENGINES = ["db"]
+ENGINES = ["db", "cached_db"]
 LABELS = ["auth_tests", "test_client"]
 DJANGO_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 OUR_MIDDLEWARE = f"{PACKAGE}.middleware.SecureSessionMiddleware"

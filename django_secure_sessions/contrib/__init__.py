@@ -1,0 +1,1 @@
+"""Adapters to software that a site may use beside Django."""
