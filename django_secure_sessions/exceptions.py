@@ -73,3 +73,49 @@ class SessionDataError(SecureSessionsError, TypeError):
 
     def __str__(self) -> str:
         return f"{self.field} expects {self.expected}, found {self.found}."
+
+
+class SecondFactorError(SecureSessionsError):
+    """Base class of what a second factor may be refused with."""
+
+
+class MalformedCode(SecondFactorError, ValueError):
+    """What was sent is no code of any kind. It costs no attempt."""
+
+    def __init__(self) -> None:
+        super().__init__("Not a code.")
+
+
+class CodeRejected(SecondFactorError):
+    """
+    The proof does not hold: wrong, used before, too early or too late.
+
+    Which of these, ``why`` says: for the audit trail, never for the answer.
+    """
+
+    def __init__(self, why: str = "wrong") -> None:
+        super().__init__("The code is not valid.")
+        self.why = why
+
+
+class AttemptsExhausted(SecondFactorError):
+    """
+    The user's attempt budget is spent: nothing is evaluated before ``retry_at``.
+
+    ``None`` when waiting does not help.
+    """
+
+    def __init__(self, retry_at: datetime | None = None) -> None:
+        super().__init__("Too many attempts.")
+        self.retry_at = retry_at
+
+
+class FactorsDisabled(AttemptsExhausted):
+    """Too many failures in a row: only an administrator's reset helps."""
+
+
+class NothingPending(SecondFactorError):
+    """No login is waiting for a second factor, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("No login is waiting for a second factor.")

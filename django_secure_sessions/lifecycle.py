@@ -8,7 +8,6 @@ and return what this call ended, so repeating one is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from typing import Any
@@ -107,11 +106,12 @@ def end_matching(
 
     Sessions without a user leave no history: they are deleted.
     """
-    ids: Iterable[UUID] = sessions.filter(ended_at=None).values_list("pk", flat=True)
-    count = 0
-    for batch in _batches(ids):
-        found = [row for pk in batch if (row := rows.fetch(rows.alias(), "id", pk))]
-        count += _end(found, reason, actor, None)
+    using, count = rows.alias(), 0
+    due = sessions.using(using).filter(ended_at=None).order_by("pk")
+    batch = due
+    while facts := list(batch.values(*rows.FACTS)[:CHUNK]):
+        count += _end([Row.of_facts(row) for row in facts], reason, actor, None)
+        batch = due.filter(pk__gt=facts[-1]["id"])
     return count
 
 
@@ -128,14 +128,3 @@ def _end(
     count += sum(rows.delete_anonymous(using, row.id) for row in anonymous)
     forget(anonymous)
     return count
-
-
-def _batches(ids: Iterable[UUID]) -> Iterable[list[UUID]]:
-    batch: list[UUID] = []
-    for pk in ids:
-        batch.append(pk)
-        if len(batch) == CHUNK:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -24,10 +24,6 @@ from .stored import StoredSession
 
 logger = logging.getLogger("django_secure_sessions.events")
 
-# What is sealed is long, and nobody here could open it.
-_SEALED: dict[str, Any] = {"data": b"", "previous_seal": None}
-FACTS = tuple(name for name in Row._fields if name not in _SEALED)
-
 # A deadline as the database computes it. The policy has chosen which one it is.
 _DEADLINES: dict[EndReason, Callable[[Rules], Any]] = {
     EndReason.IDLE: lambda rules: F("last_activity") + rules.idle,
@@ -55,12 +51,12 @@ def end_expired(
     """
     End sessions as of their own deadlines, each for the reason the policy gives.
 
-    ``found`` are the ``FACTS`` of sessions of users, all of them past their time and
-    locked by the surrounding transaction. Return how many ended.
+    ``found`` are the ``rows.FACTS`` of sessions of users, all of them past their time
+    and locked by the surrounding transaction. Return how many ended.
     """
     alike: dict[tuple[EndReason, Rules], list[Row]] = defaultdict(list)
     for values in found:
-        row = Row(**values, **_SEALED)
+        row = Row.of_facts(values)
         rules = StoredSession.rules_of(row)
         verdict = policy.evaluate(row.stamps, rules, now)
         alike[verdict.reason or EndReason.EXPIRED, rules].append(row)

@@ -23,7 +23,7 @@ from django_secure_sessions.exceptions import ClockMistrusted
 from django_secure_sessions.models import Session, SessionEvent, TrustedDevice
 
 from . import rows
-from .expiring import FACTS, end_expired
+from .expiring import end_expired
 
 BATCH_SIZE = 1000  # rows: a transaction of some 50 ms
 
@@ -107,7 +107,7 @@ def _sweeps(now: datetime) -> dict[str, _Sweep]:
     sweeps = {
         # First, since they are many and stand between the others in the index.
         "anonymous": _deletion(expired.filter(user=None), *by_expiry),
-        "ended": _Sweep(expired.exclude(user=None), by_expiry, FACTS, end_expired),
+        "ended": _Sweep(expired.exclude(user=None), by_expiry, rows.FACTS, end_expired),
         "history": _deletion(
             sessions.filter(ended_at__lte=now - conf.history), "ended_at"
         ),

@@ -64,6 +64,16 @@ class Row(NamedTuple):
             end_reason=self.end_reason,
         )
 
+    @classmethod
+    def of_facts(cls, facts: dict[str, Any]) -> Row:
+        """Build a row from the columns ``FACTS``, without what is sealed."""
+        return cls(**facts, **_SEALED)
+
+
+# Sealed columns are long, and only a session's own key opens them.
+_SEALED: dict[str, Any] = {"data": b"", "previous_seal": None}
+FACTS = tuple(name for name in Row._fields if name not in _SEALED)
+
 
 def alias() -> str:
     """The database that sessions are read from and written to: never a replica."""
@@ -93,9 +103,10 @@ def fetch_live_of(using: str, user_id: Any) -> list[Row]:
 def insert(using: str, row: Row) -> None:
     """Insert a new row. Raise ``IntegrityError`` when its key is taken."""
     connection = connections[using]
-    values = [_adapt(connection, name, value) for name, value in row._asdict().items()]
+    values = row._asdict()
+    params = [_adapt(connection, name, value) for name, value in values.items()]
     with connection.cursor() as cursor:
-        cursor.execute(_insert(using), values)
+        cursor.execute(_insert(using, _absent(values)), params)
 
 
 def update(using: str, values: dict[str, Any], **where: Any) -> bool:
@@ -111,7 +122,8 @@ def update(using: str, values: dict[str, Any], **where: Any) -> bool:
         for name, value in where.items()
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_update(using, tuple(values), tuple(where)), params)
+        sql = _update(using, tuple(values), _absent(values), tuple(where))
+        cursor.execute(sql, params)
         return bool(cursor.rowcount)
 
 
@@ -130,7 +142,7 @@ def end(using: str, ids: Sequence[UUID], reason: str, now: datetime) -> int:
     params = [_adapt(connection, name, value) for name, value in ended.items()]
     params += [_adapt(connection, "id", value) for value in ids]
     with connection.cursor() as cursor:
-        cursor.execute(_end(using, tuple(ended), len(ids)), params)
+        cursor.execute(_end(using, tuple(ended), _absent(ended), len(ids)), params)
         return int(cursor.rowcount)
 
 
@@ -169,29 +181,33 @@ def _select(
 
 
 @lru_cache(maxsize=8)
-def _insert(using: str) -> str:
+def _insert(using: str, absent: frozenset[str]) -> str:
     names = ", ".join(_column(using, name) for name in Row._fields)
-    marks = ", ".join(_mark(using, name) for name in Row._fields)
+    marks = ", ".join(_mark(using, name, absent) for name in Row._fields)
     return f"INSERT INTO {_table(using)} ({names}) VALUES ({marks})"  # noqa: S608
 
 
 @lru_cache(maxsize=256)
-def _update(using: str, columns: tuple[str, ...], where: tuple[str, ...]) -> str:
+def _update(
+    using: str, columns: tuple[str, ...], absent: frozenset[str], where: tuple[str, ...]
+) -> str:
     conditions = [f"{_column(using, 'ended_at')} IS NULL"]
     for condition in where:
         name, _, lookup = condition.partition("__")
         conditions.append(f"{_column(using, name)} {_CONNECTOR[lookup]} %s")
     return (
-        f"UPDATE {_table(using)} SET {_assignments(using, columns)} "  # noqa: S608
+        f"UPDATE {_table(using)} SET {_assignments(using, columns, absent)} "  # noqa: S608
         f"WHERE {' AND '.join(conditions[1:] + conditions[:1])}"
     )
 
 
 @lru_cache(maxsize=64)
-def _end(using: str, columns: tuple[str, ...], count: int) -> str:
+def _end(
+    using: str, columns: tuple[str, ...], absent: frozenset[str], count: int
+) -> str:
     marks = ", ".join(["%s"] * count)
     return (
-        f"UPDATE {_table(using)} SET {_assignments(using, columns)} "  # noqa: S608
+        f"UPDATE {_table(using)} SET {_assignments(using, columns, absent)} "  # noqa: S608
         f"WHERE {_column(using, 'id')} IN ({marks}) "
         f"AND {_column(using, 'ended_at')} IS NULL"
     )
@@ -205,10 +221,15 @@ def _delete_anonymous(using: str) -> str:
     )
 
 
-def _assignments(using: str, columns: Sequence[str]) -> str:
+def _assignments(using: str, columns: Sequence[str], absent: frozenset[str]) -> str:
     return ", ".join(
-        f"{_column(using, name)} = {_mark(using, name)}" for name in columns
+        f"{_column(using, name)} = {_mark(using, name, absent)}" for name in columns
     )
+
+
+def _absent(values: Mapping[str, Any]) -> frozenset[str]:
+    """Which sealed columns get NULL, since that can't be marked as bytes."""
+    return frozenset(name for name in _SEALED if values.get(name, b"") is None)
 
 
 def _table(using: str) -> str:
@@ -219,9 +240,9 @@ def _column(using: str, name: str) -> str:
     return connections[using].ops.quote_name(_field(name).column)
 
 
-def _mark(using: str, name: str) -> str:
+def _mark(using: str, name: str, absent: frozenset[str]) -> str:
     # MariaDB and MySQL would read bytes as text in the connection's encoding.
-    is_binary = _field(name).get_internal_type() == "BinaryField"
+    is_binary = name in _SEALED and name not in absent
     return "_binary %s" if is_binary and connections[using].vendor == "mysql" else "%s"
 
 
