@@ -82,7 +82,9 @@ def resolve(session_key: str | None) -> Credential | None:
             digest = hmac.digest(keys.digest, raw, "sha256")[:16]
             # One block of HKDF-Expand, RFC 5869 section 2.3.
             content_key = hmac.digest(keys.content, raw + b"\x01", "sha256")
-            return Credential(UUID(bytes=digest), content_key, current)
+            # MariaDB's uuid column takes only well-formed ones, which leaves 122 bits.
+            lookup = UUID(bytes=digest, version=4)
+            return Credential(lookup, content_key, current)
         current = False
     return None
 
