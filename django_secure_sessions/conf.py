@@ -45,6 +45,17 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "ON_PASSWORD_CHANGE": "end_others",
         "ON_DEACTIVATE": "end_all",
         "IMPERSONATION": "django_secure_sessions.roles.impersonator",
+        # The second factor
+        "MFA_ISSUER": "",
+        "MFA_WINDOW": 1,
+        "MFA_PENDING_AGE": timedelta(minutes=10),
+        "MFA_PENDING_TRIES": 5,
+        "MFA_REQUIRED_FOR": None,
+        "MFA_GRACE_PERIOD": timedelta(0),
+        "MFA_TRUSTED_DEVICE_AGE": None,
+        "MFA_ON_CHANGE": "end_others",
+        "MFA_RP_ID": "",
+        "RECENT_AUTH": timedelta(minutes=15),
         # Answers
         "ROLES": "django_secure_sessions.roles.default_roles",
         "API_PREFIXES": (),
@@ -154,6 +165,53 @@ class Settings:
     @property
     def on_deactivate(self) -> str:
         return str(self.get("ON_DEACTIVATE"))
+
+    @property
+    def mfa_issuer(self) -> str:
+        """The site's name in an authenticator app; ``""`` for the host's."""
+        return str(self.get("MFA_ISSUER"))
+
+    @property
+    def mfa_window(self) -> int:
+        """Steps of 30 seconds that a code may be early or late."""
+        return int(self.get("MFA_WINDOW"))
+
+    @property
+    def mfa_pending_age(self) -> timedelta:
+        return self._duration("MFA_PENDING_AGE")
+
+    @property
+    def mfa_pending_tries(self) -> int:
+        return int(self.get("MFA_PENDING_TRIES"))
+
+    @property
+    def mfa_required_for(self) -> str | Sequence[str] | Callable[[Any], bool] | None:
+        """``"staff"``, ``"all"``, names of groups, or a callable(user) -> bool."""
+        value = self.get("MFA_REQUIRED_FOR")
+        is_path = isinstance(value, str) and "." in value
+        found: Any = self._imported("MFA_REQUIRED_FOR") if is_path else value
+        return found or None
+
+    @property
+    def mfa_grace_period(self) -> timedelta:
+        return self._duration("MFA_GRACE_PERIOD")
+
+    @property
+    def mfa_trusted_device_age(self) -> timedelta | None:
+        return duration(self.get("MFA_TRUSTED_DEVICE_AGE"))
+
+    @property
+    def mfa_on_change(self) -> str:
+        return str(self.get("MFA_ON_CHANGE"))
+
+    @property
+    def mfa_rp_id(self) -> str:
+        """The domain that security keys are bound to; ``""`` for the host's."""
+        return str(self.get("MFA_RP_ID"))
+
+    @property
+    def recent_auth(self) -> timedelta:
+        return self._duration("RECENT_AUTH")
 
     @property
     def impersonation(self) -> Callable[[Mapping[str, Any]], str | None] | None:

@@ -7,7 +7,7 @@ twin, since Django's database connections are synchronous underneath.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -130,6 +130,8 @@ class TrackedSession(StoredSession):
             if self._row is None:
                 self.load()  # the data was replaced without being read
             row = self._require_row()
+            if self.suspended and owner is None:
+                return self._demote()
             if owner == row.user_id:
                 return self._write(rotate=not self._require_credential().current)
             if row.user_id is None:
@@ -180,6 +182,33 @@ class TrackedSession(StoredSession):
             self._write(rotate=True, changes=changes, privileged=True)
         self._rotated = self.modified = True
 
+    def bind_now(
+        self, values: Mapping[str, str], *, user: Any, proof: Proof, without: str = ""
+    ) -> None:
+        """
+        Write a login to the data, less the key ``without``, and bind at once.
+
+        For use inside a transaction. When the save is refused, the data is again
+        what it was, so that no later save of it completes the login after all.
+        """
+        data = self._get_session()  # type: ignore[attr-defined]
+        before, known = dict(data), self.proof
+        data.update(values)
+        data.pop(without, None)
+        self.modified = True
+        self.proof, self.login_user = proof, user
+        try:
+            self.save()
+        except BaseException:
+            self._session_cache = before
+            self.proof, self.login_user = known, None
+            raise
+
+    def _demote(self) -> None:
+        """Take a session from its user, under a key that nobody else knows."""
+        self._write(changes=_UNBOUND, rotate=not self._rotated, privileged=True)
+        self._rotated = True
+
     def delete(self, session_key: str | None = None) -> None:
         """End the session, ours or the one with this key. Idempotent."""
         own = session_key is None or session_key == self.session_key
@@ -200,7 +229,7 @@ class TrackedSession(StoredSession):
         """End the session and forget its data; what is set next is a new one."""
         super().flush()
         self._row = self._credential = None
-        self._fresh = self._rotated = False
+        self._fresh = self._rotated = self.suspended = False
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""

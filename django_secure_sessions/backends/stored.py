@@ -68,6 +68,8 @@ class StoredSession(SessionFacts):
         self.by_previous_key = False
         # This very request gave the session its user.
         self.is_new_login = False
+        # A login of this request waits for its second factor.
+        self.suspended = False
         # The database failed us in this request.
         self.failed = False
 

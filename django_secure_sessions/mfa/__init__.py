@@ -1,0 +1,1 @@
+"""The second factor: proofs, budgets and half-done logins, below any request."""

@@ -1,0 +1,180 @@
+"""
+A login half done: the password held, the second factor has yet to be shown.
+
+Nobody is authenticated meanwhile. The session keeps what is needed to finish, and
+under names of its own, so that nothing that looks for a user finds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
+from django.core.exceptions import ValidationError
+from django.utils.crypto import constant_time_compare
+
+from django_secure_sessions.backends.base import TrackedSession
+from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.conf import conf
+from django_secure_sessions.exceptions import NothingPending
+
+from . import throttle
+
+PENDING_KEY = "_secure_sessions_pending"
+AUTH_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
+LOGIN = "login"
+# Seconds that the clocks of a site's hosts may differ.
+CLOCK_SKEW = 30
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a half-done login remembers. Never the password."""
+
+    user: str
+    backend: str
+    # Django's hash over the password: another password ends the half-login.
+    auth_hash: str
+    # Seconds since the epoch.
+    started_at: float
+    # How the first factor was shown, as in RFC 8176.
+    amr: str
+    # Whether Django's user_logged_in was already sent.
+    announced: bool
+    tries: int = 0
+    purpose: str = LOGIN
+
+
+def suspend(session: TrackedSession, now: datetime) -> None:
+    """
+    Turn a login that was just written to the session into a half-done one.
+
+    The user leaves the data at once and the row at the next save, under a new key.
+    """
+    found = {key: session.pop(key, "") for key in AUTH_KEYS}
+    _store(
+        session,
+        Pending(
+            user=str(found[SESSION_KEY]),
+            backend=str(found[BACKEND_SESSION_KEY]),
+            auth_hash=str(found[HASH_SESSION_KEY]),
+            started_at=now.timestamp(),
+            amr=session.proof.amr,
+            announced=True,
+        ),
+    )
+
+
+def begin(session: TrackedSession, user: Any, backend: str, now: datetime) -> None:
+    """Start a half-done login for a view that has not called ``login()``."""
+    for key in AUTH_KEYS:
+        session.pop(key, None)
+    _store(
+        session,
+        Pending(
+            user=user._meta.pk.value_to_string(user),
+            backend=backend,
+            auth_hash=_auth_hash(user),
+            started_at=now.timestamp(),
+            amr=session.proof.amr,
+            announced=False,
+        ),
+    )
+
+
+def find(session: TrackedSession, now: datetime) -> tuple[Pending, Any]:
+    """
+    Return the half-done login of a session, and its user.
+
+    Raise ``NothingPending`` when there is none, or when it is too old, was tried
+    too often, belongs to another purpose, or its user has another password now or
+    may not sign in any more; what was kept is then dropped. Raise
+    ``AttemptsExhausted`` for one tried too often while its user has to wait.
+    """
+    kept = session.get(PENDING_KEY)
+    if kept is None:
+        raise NothingPending
+    pending = _read(kept)
+    user = None if pending is None else _user_of(pending)
+    if pending is None or user is None or not _is_fresh(pending, now):
+        drop(session)
+        raise NothingPending
+    if pending.tries >= conf.mfa_pending_tries:
+        drop(session)
+        throttle.refuse_if_blocked(user.pk, now)
+        raise NothingPending
+    return pending, user
+
+
+def count_try(session: TrackedSession, pending: Pending) -> None:
+    """Remember a failed attempt with this half-done login."""
+    session[PENDING_KEY] = asdict(replace(pending, tries=pending.tries + 1))
+
+
+def complete(session: TrackedSession, pending: Pending, user: Any, method: str) -> None:
+    """
+    Make the half-done login a whole one: bind the session to its user, at once.
+
+    To be called in the transaction that spends the proof, as its last step: both
+    happen or neither does.
+    """
+    found = (pending.user, pending.backend, pending.auth_hash)
+    values = dict(zip(AUTH_KEYS, found, strict=True))
+    amr = " ".join(dict.fromkeys([*pending.amr.split(), method]))
+    session.bind_now(values, user=user, proof=Proof(2, amr), without=PENDING_KEY)
+
+
+def drop(session: TrackedSession) -> None:
+    """Forget the half-done login."""
+    session.pop(PENDING_KEY, None)
+
+
+def _store(session: TrackedSession, pending: Pending) -> None:
+    session.suspended = True
+    session[PENDING_KEY] = asdict(pending)
+
+
+def _read(kept: object) -> Pending | None:
+    if not isinstance(kept, Mapping):
+        return None
+    try:
+        pending = Pending(**kept)
+    except TypeError:
+        return None
+    return pending if pending.purpose == LOGIN else None
+
+
+def _is_fresh(pending: Pending, now: datetime) -> bool:
+    age = now.timestamp() - pending.started_at
+    return -CLOCK_SKEW <= age < conf.mfa_pending_age.total_seconds()
+
+
+def _user_of(pending: Pending) -> Any:
+    if pending.backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    try:
+        pk = get_user_model()._meta.pk.to_python(pending.user)
+    except ValidationError:
+        return None
+    # The backend decides who may sign in, as it does at every request.
+    user = load_backend(pending.backend).get_user(pk)
+    if user is None or not user.is_active:
+        return None
+    if not constant_time_compare(pending.auth_hash, _auth_hash(user)):
+        return None
+    return user
+
+
+def _auth_hash(user: Any) -> str:
+    has_hash = hasattr(user, "get_session_auth_hash")
+    return str(user.get_session_auth_hash()) if has_hash else ""

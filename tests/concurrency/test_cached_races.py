@@ -1,0 +1,336 @@
+"""Races between the database and its copies, with real threads."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import caches
+from django.db import connection
+from django.utils import timezone
+
+from django_secure_sessions import crypto, lifecycle
+from django_secure_sessions.backends import cached_db, entries
+from django_secure_sessions.backends.copies import Copies
+from django_secure_sessions.conf import conf
+from django_secure_sessions.exceptions import SessionEnded
+from django_secure_sessions.models import Session
+from tests.cached import cached_engine, opened, reopened
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.redis,
+    pytest.mark.vendor("postgresql", "mysql"),
+]
+
+PATIENCE = 20  # seconds; only a fault waits that long
+
+
+@pytest.fixture
+def store(settings):
+    with cached_engine(settings) as store:
+        yield store
+
+
+class Gate:
+    """A place in the code where one thread stops until the test lets it on."""
+
+    def __init__(self):
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def stop_here(self):
+        self.reached.set()
+        assert self.opened.wait(PATIENCE)
+
+    def wait(self):
+        assert self.reached.wait(PATIENCE)
+
+
+@contextmanager
+def stopped(monkeypatch, place, name, work):
+    """Run `work` in a thread that stops before it calls `place.name`.
+
+    The block runs meanwhile; the thread goes on when the block is done.
+    """
+    gate, original = Gate(), getattr(place, name)
+    owner = []
+
+    def stop_and_go(*args, **kwargs):
+        if threading.get_ident() in owner and not gate.reached.is_set():
+            gate.stop_here()
+        return original(*args, **kwargs)
+
+    def run():
+        owner.append(threading.get_ident())
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(place, name, stop_and_go)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        try:
+            gate.wait()
+            yield future
+        finally:
+            gate.opened.set()
+    monkeypatch.setattr(place, name, original)
+
+
+def forget_copies(session):
+    """Empty the cache of a session's copy, as the end of its time does."""
+    digest = crypto.resolve(session.session_key).digest
+    caches["sessions"].delete(entries.keys_of(digest).entry)
+
+
+def expire_row():
+    row = Session.objects.get()
+    row.expires_at = timezone.now() - timedelta(seconds=1)
+    row.save()
+
+
+ENDS = {
+    "revoke": lambda session, user: lifecycle.end(session.public_id),
+    "revoke all": lambda session, user: lifecycle.end_all(user),
+    "bulk delete": lambda session, user: Session.objects.all().delete(),
+    "expiry moved back": lambda session, user: expire_row(),
+    "user cascade": lambda session, user: user.delete(),
+    "users cascade": lambda session, user: get_user_model().objects.all().delete(),
+}
+ends = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+
+
+@ends
+class TestEndMeanwhile:
+    def test_late_fill(self, store, user, end, monkeypatch):
+        """A reader that stalls between database and cache brings nothing back."""
+        session = opened(store, user)
+        forget_copies(session)
+        key = session.session_key
+
+        with stopped(monkeypatch, cached_db, "_fill", lambda: reopened(store, key)):
+            end(session, user)
+
+        assert reopened(store, key).user_id is None
+
+    def test_late_fill_over_a_void_copy(self, store, user, end, monkeypatch):
+        """The same where the fill replaces an older entry."""
+        session = opened(store, user)
+        key = session.session_key
+        stale = entries.keys_of(crypto.resolve(key).digest).entry
+        caches["sessions"].set(stale, b"older")
+
+        with stopped(monkeypatch, cached_db, "_fill", lambda: reopened(store, key)):
+            end(session, user)
+
+        assert reopened(store, key).user_id is None
+
+    def test_save_reaches_the_cache_late(self, store, user, end, monkeypatch):
+        """A save that stalls after its UPDATE brings nothing back."""
+        session = opened(store, user)
+        key = session.session_key
+
+        def save():
+            slow = reopened(store, key)
+            slow["cart"] = "full"
+            slow.save()
+
+        with stopped(monkeypatch, Copies, "put", save):
+            end(session, user)
+
+        assert reopened(store, key).user_id is None
+
+    def test_touch_reaches_the_cache_late(self, store, user, end, monkeypatch):
+        """A touch that stalls after its UPDATE brings nothing back."""
+        session = opened(store, user)
+        key = session.session_key
+        Session.objects.update(last_activity=timezone.now() - timedelta(minutes=5))
+        forget_copies(session)
+
+        with stopped(
+            monkeypatch, Copies, "put", lambda: reopened(store, key).touch()
+        ) as touching:
+            end(session, user)
+
+        assert touching.result()
+        assert reopened(store, key).user_id is None
+
+    def test_save_after_the_end(self, store, user, end):
+        """A request that loaded before the end can't save after it."""
+        session = opened(store, user)
+        key = session.session_key
+        slow = reopened(store, key)
+        end(session, user)
+        if Session.objects.filter(ended_at=None).exists():
+            return  # an expiry in the past leaves the row to who loads it next
+
+        slow["cart"] = "full"
+        with pytest.raises(SessionEnded):
+            in_thread(slow.save)
+
+        assert reopened(store, key).user_id is None
+
+    def test_cycle_key_after_the_end(self, store, user, end):
+        """Nor can it take the session on under a new key."""
+        session = opened(store, user)
+        slow = reopened(store, session.session_key)
+        end(session, user)
+        if Session.objects.filter(ended_at=None).exists():
+            return
+
+        with pytest.raises(SessionEnded):
+            in_thread(slow.cycle_key)
+
+        assert reopened(store, session.session_key).user_id is None
+        assert reopened(store, slow.session_key).user_id is None
+
+    def test_readers_in_parallel(self, store, user, end):
+        """Whoever reads after an end finds it ended, however many read meanwhile."""
+        session = opened(store, user)
+        key = session.session_key
+        ended = threading.Event()
+        wrong = []
+
+        def read():
+            try:
+                while not ended.is_set():
+                    reopened(store, key)
+                wrong.extend(
+                    1 for _ in range(5) if reopened(store, key).user_id is not None
+                )
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            readers = [pool.submit(read) for _ in range(8)]
+            forget_copies(session)
+            end(session, user)
+            ended.set()
+            for reader in readers:
+                reader.result()
+
+        assert not wrong
+
+
+def in_thread(work):
+    """Run `work` in a thread of its own, with its own connections."""
+
+    def run():
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()
+
+
+class TestRotationMeanwhile:
+    def test_late_fill_under_the_old_key(self, store, user, monkeypatch):
+        """A privileged rotation closes the old key to a late fill as well."""
+        session = opened(store, user)
+        forget_copies(session)
+        old = session.session_key
+
+        with stopped(monkeypatch, cached_db, "_fill", lambda: reopened(store, old)):
+            session.elevate(session.proof)
+
+        assert reopened(store, old).user_id is None
+        assert reopened(store, session.session_key).user_id == user.pk
+
+    def test_login_closes_the_anonymous_key(self, store, user, monkeypatch):
+        """What was anonymous at a stalled read is not anonymous again after it."""
+        session = opened(store, cart="full")
+        forget_copies(session)
+        old = session.session_key
+
+        with stopped(monkeypatch, cached_db, "_fill", lambda: reopened(store, old)):
+            session["_auth_user_id"] = str(user.pk)
+            session.save()
+
+        assert "cart" not in reopened(store, old)
+        assert reopened(store, session.session_key).user_id == user.pk
+
+
+class TestSavesMeanwhile:
+    def test_late_fill_does_not_hide_a_save(self, store, user, monkeypatch):
+        """A fill with the row from before a save gives way to the save's copy."""
+        session = opened(store, user, cart="full")
+        forget_copies(session)
+        key = session.session_key
+
+        with stopped(monkeypatch, cached_db, "_fill", lambda: reopened(store, key)):
+            session["cart"] = "empty"
+            session.save()
+
+        assert reopened(store, key)["cart"] == "empty"
+
+    def test_overtaken_save_does_not_hide_the_later_one(
+        self, store, user, monkeypatch
+    ):
+        """Of two saves at once, the copy of the earlier may come last."""
+        key = opened(store, user, n=0).session_key
+        first, second = (reopened(store, key) for _ in range(2))
+        first["first"] = second["second"] = True
+
+        with stopped(monkeypatch, Copies, "put", first.save):
+            second.save()
+
+        again = reopened(store, key)
+        assert again["first"]
+        assert again["second"]
+
+    def test_parallel_saves_all_show(self, store, user):
+        """Twenty requests write a key each; the next read has them all."""
+        key = opened(store, user).session_key
+        start = threading.Barrier(20)
+
+        def save(number):
+            try:
+                session = reopened(store, key)
+                session[f"n{number}"] = number
+                start.wait(PATIENCE)
+                session.save()
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(save, range(20)))
+
+        again = reopened(store, key)
+        assert {f"n{n}" for n in range(20)} <= set(again.keys())
+
+
+def test_stalled_fill_is_dead_on_arrival(store, user, monkeypatch):
+    """A fill that takes longer than CACHE_TTL is not sent."""
+    session = opened(store, user)
+    forget_copies(session)
+    slow = conf.cache_ttl.total_seconds()
+    monkeypatch.setattr(cached_db.time, "monotonic", iter([0.0, slow]).__next__)
+
+    reopened(store, session.session_key)
+
+    key = entries.keys_of(crypto.resolve(session.session_key).digest).entry
+    assert caches["sessions"].get(key) is None
+
+
+def test_stampede_fills_once(store, user):
+    """Many misses at once leave one copy, which is right."""
+    session = opened(store, user, cart="full")
+    forget_copies(session)
+    start = threading.Barrier(20)
+
+    def read(_):
+        try:
+            start.wait(PATIENCE)
+            return reopened(store, session.session_key)["cart"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(read, range(20))) == {"full"}
