@@ -97,6 +97,30 @@ def parse_address(value: object) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_within(stored: str | None, network: Network) -> bool:
+    """
+    Return whether an address, as the privacy mode stored it, belongs to a network.
+
+    A truncated address stands for all of its /24 or /48. A hashed one is only found
+    by itself or by its whole /24 or /48; raise ``ValueError`` for other networks.
+    """
+    if stored is None:
+        return False
+    if stored.startswith("h:"):
+        wanted = _hashed(network.network_address)
+        if network.prefixlen == network.max_prefixlen:
+            return stored == wanted
+        if network.prefixlen == PREFIX_LENGTHS[network.version]:
+            return stored.rpartition(":")[0] == wanted.rpartition(":")[0]
+        raise ValueError("hashed addresses can't be compared with this network")
+    address = parse_address(stored)
+    if address is None or address.version != network.version:
+        return False
+    if conf.ip_privacy == "truncated" and _prefix(address)[0] == address:
+        return _prefix(address).overlaps(network)
+    return address in network
+
+
 def clean_user_agent(value: object) -> str:
     """Return a User-Agent that any database and any log line can hold."""
     if isinstance(value, bytes):
