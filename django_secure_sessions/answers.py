@@ -25,7 +25,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
-from .state import EndReason
+from .state import SPEAKS_JSON, EndReason
 
 ENDED_PARAMETER = "session_ended"
 # An Accept header is read up to here, so that a hostile one costs nothing.
@@ -67,9 +67,13 @@ def prefers_json(request: HttpRequest) -> bool:
     """
     Whether the client is a program that wants JSON rather than a page.
 
-    By path (``API_PREFIXES``), by a JSON body, or by an ``Accept`` header that names
-    JSON and not HTML. Bounded work whatever the header holds (CVE-2026-84429).
+    By path (``API_PREFIXES``), by the view, by a JSON body, or by an ``Accept`` header
+    that names JSON and not HTML. Bounded work whatever the header holds
+    (CVE-2026-84429).
     """
+    match = request.resolver_match
+    if match is not None and getattr(match.func, SPEAKS_JSON, False):
+        return True
     if request.path_info.startswith(conf.api_prefixes or ("\0",)):
         return True
     if request.content_type == "application/json":

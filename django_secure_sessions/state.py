@@ -10,6 +10,8 @@ from uuid import UUID
 
 # Set on a view by ``decorators.passive``, read by the middleware.
 PASSIVE = "secure_sessions_passive"
+# Set on a view that speaks JSON only, whatever the client says it prefers.
+SPEAKS_JSON = "secure_sessions_speaks_json"
 
 
 class EndReason(str, Enum):

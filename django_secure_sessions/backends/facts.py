@@ -31,6 +31,11 @@ class SessionFacts(SessionBase):
         return self._row
 
     @property
+    def row(self) -> Row | None:
+        """The stored row, payload sealed. For this package: sites read the facts."""
+        return self._loaded()
+
+    @property
     def public_id(self) -> UUID | None:
         """The id for URLs, logs and people. It survives rotation of the key."""
         row = self._loaded()
