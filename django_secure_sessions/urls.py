@@ -1,0 +1,20 @@
+"""Addresses of a signed-in person's pages: ``include`` them below ``account/``."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from .views import sessions
+
+app_name = "secure_sessions"
+
+urlpatterns = [
+    path("sessions/", sessions.session_list, name="session_list"),
+    path(
+        "sessions/end-others/",
+        sessions.end_other_sessions,
+        name="end_other_sessions",
+    ),
+    path("sessions/<uuid:session_id>/end/", sessions.end_session, name="end_session"),
+    path("api/", include("django_secure_sessions.api.urls")),
+]

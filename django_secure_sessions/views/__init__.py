@@ -1,0 +1,1 @@
+"""The pages: plain HTML that a site makes its own by overriding templates."""
