@@ -111,9 +111,9 @@ def user_saved(
     if created or raw:
         return
     written = None if update_fields is None else set(update_fields)
-    if not instance.is_active and (written is None or "is_active" in written):
-        if conf.on_deactivate == "end_all":
-            lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
+    deactivated = not instance.is_active and (written is None or "is_active" in written)
+    if deactivated and conf.on_deactivate == "end_all":
+        lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
     elif getattr(instance, "_password", None) is not None:
         if conf.on_password_change == "end_others":  # noqa: S105
             keep = lifecycle.current_session_of(instance)

@@ -1,0 +1,256 @@
+"""What becomes of sessions when something happens to their user."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session as DjangoSession
+from django.core import signing
+
+from django_secure_sessions import lifecycle
+from django_secure_sessions.models import Session, SessionEvent
+from django_secure_sessions.signals import session_ended
+from tests.contract.test_login import live_ids, reasons
+from tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+User = get_user_model()
+
+
+@pytest.fixture
+def pair(visitor, user):
+    """Two browsers of one user, both signed in."""
+    browsers = visitor(), visitor()
+    for browser in browsers:
+        browser.enter(user)
+    return browsers
+
+
+class TestPassword:
+    def test_change_ends_the_others(self, pair, user):
+        """Changing one's password keeps this browser and ends every other."""
+        here, there = pair
+        here.get("/change-password/")
+
+        assert (here.user, there.user) == (user.pk, None)
+        assert reasons(user) == ["password_changed"]
+
+    def test_change_elsewhere_ends_all(self, pair, user):
+        """A change outside any request of the user spares no session."""
+        user.set_password("new")
+        user.save()
+
+        assert reasons(user) == 2 * ["password_changed"]
+        assert [browser.user for browser in pair] == [None, None]
+
+    def test_update_fields(self, pair, user):
+        """The same when only the password is written."""
+        user.set_password("new")
+        user.save(update_fields=["password"])
+
+        assert live_ids(user) == set()
+
+    @pytest.mark.parametrize(
+        ("choice", "left"), [("end_others", 1), ("end_all", 0), ("keep", 2)]
+    )
+    def test_choices(self, pair, user, settings, choice, left):
+        """ON_PASSWORD_CHANGE says whose sessions end."""
+        settings.SECURE_SESSIONS = {"ON_PASSWORD_CHANGE": choice}
+        pair[0].get("/change-password/")
+
+        assert len(live_ids(user)) == left
+
+    def test_change_of_an_inactive_user(self, pair, user, settings):
+        """Where the inactive may stay, their password change counts all the same."""
+        settings.SECURE_SESSIONS = {"ON_DEACTIVATE": "keep"}
+        settings.AUTHENTICATION_BACKENDS = [
+            "django.contrib.auth.backends.AllowAllUsersModelBackend"
+        ]
+        user.is_active = False
+        user.save()
+        assert len(live_ids(user)) == 2
+        user.set_password("new")
+        user.save()
+
+        assert reasons(user) == 2 * ["password_changed"]
+
+    def test_upgrade_of_the_hash_is_no_change(self, pair, visitor, user, settings):
+        """A login that renews the hash of the same password ends nobody's session."""
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+            *settings.PASSWORD_HASHERS,
+        ]
+        before = user.password
+        visitor().post("/login/", {"username": user.username, "password": PASSWORD})
+        user.refresh_from_db()
+
+        assert user.password != before
+        assert len(live_ids(user)) == 3
+
+    def test_raw_sql_is_noticed_at_the_next_request(self, pair, user):
+        """A hash that changed behind our back ends each session as it is used."""
+        User.objects.filter(pk=user.pk).update(password=make_password("new"))
+
+        assert [browser.user for browser in pair] == [None, None]
+        assert live_ids(user) == set()
+
+    def test_other_saves_end_nothing(self, pair, user):
+        """Saving a user for another reason leaves the sessions alone."""
+        user.email = "new@example.com"
+        user.save()
+
+        assert [browser.user for browser in pair] == [user.pk, user.pk]
+
+
+class TestDeactivation:
+    def test_save(self, pair, user):
+        """Deactivating a user ends all sessions, for good."""
+        user.is_active = False
+        user.save()
+        user.is_active = True
+        user.save()
+
+        assert [browser.user for browser in pair] == [None, None]
+        assert reasons(user) == 2 * ["user_deactivated"]
+
+    def test_bulk_update(self, pair, user):
+        """
+        An update that sends no signal ends a session at its next request.
+
+        A session without a request in between is not found out, and lives again
+        with its user; `lifecycle.end_all` is for that.
+        """
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        used, unused = pair
+        assert used.user is None
+        User.objects.filter(pk=user.pk).update(is_active=True)
+
+        assert used.user is None
+        assert reasons(user) == ["user_deactivated"]
+        assert unused.user == user.pk
+
+    def test_page_without_user(self, pair, user):
+        """A request that asks for nobody ends nothing, active or not."""
+        pair[0].get("/status/200/")
+
+        assert len(live_ids(user)) == 2
+
+    def test_keep(self, pair, user, settings):
+        """ON_DEACTIVATE = "keep" leaves the sessions to the site."""
+        settings.SECURE_SESSIONS = {"ON_DEACTIVATE": "keep"}
+        user.is_active = False
+        user.save()
+
+        assert len(live_ids(user)) == 2
+
+
+class TestDeletion:
+    @pytest.mark.parametrize("bulk", [False, True])
+    def test_history_stays(self, pair, user, bulk):
+        """The rows go with their user; the audit trail stays, under the old name."""
+        name, pk = user.username, user.pk
+        if bulk:
+            User.objects.filter(pk=pk).delete()
+        else:
+            user.delete()
+        kinds = list(SessionEvent.objects.filter(username=name).values_list("kind"))
+
+        assert not Session.objects.exists()
+        assert sorted(kinds) == 2 * [("login",)] + 2 * [("user_deleted",)]
+        assert [browser.user for browser in pair] == [None, None]
+
+    def test_heard(self, pair, user):
+        """Who holds resources of the sessions is told of each end, once."""
+        heard = []
+
+        def listen(session_id, reason, **kwargs):
+            heard.append((session_id, reason))
+
+        expected = {(pk, "user_deleted") for pk in live_ids(user)}
+        session_ended.connect(listen)
+        try:
+            user.delete()
+        finally:
+            session_ended.disconnect(listen)
+
+        assert len(heard) == 2
+        assert set(heard) == expected
+
+
+class TestVerbs:
+    def test_end_one(self, pair, user):
+        """Ending one session by its public id leaves the others."""
+        first = lifecycle.live_sessions(user)[0]
+
+        assert lifecycle.end(first.id) is True
+        assert lifecycle.end(first.id) is False
+        assert len(live_ids(user)) == 1
+
+    def test_end_others(self, pair, user):
+        """Ending the others keeps the named one."""
+        kept = lifecycle.live_sessions(user)[0]
+
+        assert lifecycle.end_others(user, kept.id, actor="root") == 1
+        assert live_ids(user) == {kept.id}
+        assert SessionEvent.objects.get(kind="revoked").actor == "root"
+
+    def test_end_all_is_the_users_own(self, pair, user):
+        """Nobody else loses a session."""
+        other = UserFactory()
+        pair[1].enter(other)
+
+        assert lifecycle.end_all(user) == 1
+        assert pair[1].user == other.pk
+
+    def test_end_matching(self, pair, visitor, user):
+        """A queryset's sessions end; those of nobody are deleted."""
+        stranger = visitor()
+        stranger.get("/put/cart/full/")
+
+        assert lifecycle.end_matching(Session.objects.all()) == 3
+        assert not stranger.data
+        assert Session.objects.filter(end_reason="revoked").count() == 2
+        assert Session.objects.count() == 2
+
+    def test_immediate(self, pair, user):
+        """The very next request of a revoked browser is anonymous."""
+        assert pair[1].user == user.pk
+        lifecycle.end_all(user)
+
+        assert [browser.user for browser in pair] == [None, None]
+
+
+class TestImpersonation:
+    """Somebody acts as the user: neither counted, nor evicting, and on record."""
+
+    def data(self, package, actor):
+        if package == "hijack":
+            return {"hijack_history": [str(actor.pk)]}
+        signer = signing.TimestampSigner(salt="whatever the package uses")
+        return {"loginas_from_user": signer.sign(actor.pk)}
+
+    @pytest.mark.parametrize("package", ["hijack", "loginas"])
+    def test_target_keeps_all_sessions(self, store, visitor, user, package):
+        """The session of an impersonator evicts nobody and takes no place."""
+        admin = UserFactory()
+        browsers = [visitor() for _ in range(3)]
+        for browser in browsers:
+            browser.enter(user)
+        acting = store()
+        acting.update({"_auth_user_id": str(user.pk), **self.data(package, admin)})
+        acting.save()
+        assert [browser.user for browser in browsers] == 3 * [user.pk]
+        one_more = visitor()
+        one_more.enter(user)
+
+        row = Session.objects.get(pk=acting.public_id)
+        assert (row.user, row.impersonator, row.ended_at) == (user, str(admin.pk), None)
+        event = SessionEvent.objects.get(session_id=row.pk, kind="login")
+        assert event.actor == str(admin.pk)
+        assert browsers[0].user is None
+
+    def test_data_of_before_is_no_model(self):
+        """Our table stands beside Django's: nothing is written to the other."""
+        assert not DjangoSession.objects.exists()
