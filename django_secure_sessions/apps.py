@@ -10,6 +10,7 @@ class SecureSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import receivers
+        from . import checks, receivers
 
         receivers.connect()
+        checks.register_all()

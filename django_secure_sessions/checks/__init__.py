@@ -1,0 +1,38 @@
+"""
+System checks: what is set wrong, and how to mend it.
+
+``secure_sessions.E001`` and up are errors, ``W101`` and up warnings; no id is ever
+given to another finding. Each check is one function over the settings.
+"""
+
+from __future__ import annotations
+
+from django.core.checks import Tags, register
+
+from . import deploy, values, wiring
+
+ALWAYS = (
+    values.check_keys,
+    values.check_values,
+    values.check_preset,
+    wiring.check_engine,
+    wiring.check_middleware,
+    wiring.check_cookie_prefix,
+    wiring.check_save_every_request,
+    wiring.check_serializer,
+)
+AT_DEPLOYMENT = (
+    deploy.check_cookie_flags,
+    deploy.check_cookie_scope,
+    deploy.check_proxies,
+    deploy.check_sqlite,
+    deploy.check_django_version,
+)
+
+
+def register_all() -> None:
+    """Register every check; called once, from ``AppConfig.ready``."""
+    for check in ALWAYS:
+        register(check, Tags.security)
+    for check in AT_DEPLOYMENT:
+        register(check, Tags.security, deploy=True)
