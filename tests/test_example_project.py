@@ -141,7 +141,9 @@ class TestPages:
         assert "unsafe" not in page.headers["Content-Security-Policy"]
         assert "sessionid" not in visitor.cookies
 
-    @pytest.mark.parametrize("path", [*PUBLIC, "/profile/", "/profile/password/"])
+    @pytest.mark.parametrize(
+        "path", [*PUBLIC, "/profile/", "/profile/password/", "/account/sessions/"]
+    )
     def test_no_page_needs_an_exception_from_the_policy(self, leila, path):
         """No page holds an inline script, an inline style or an event handler."""
         page = leila.get(path)
@@ -326,16 +328,60 @@ class TestLimit:
         assert statuses == [200, 200, 200]
 
 
+class TestAccount:
+    """The package's own pages, in the frame of the site."""
+
+    def test_a_reader_ends_a_session_on_another_device(self, site):
+        """The list names both devices; the one that was ended is told why."""
+        here, there = Browser(site), Browser(site, FIREFOX)
+        for browser in (here, there):
+            browser.sign_in("leila", PASSWORD)
+        session_id = there.get("/api/profile").json()["session"]["id"]
+
+        page = here.submit(
+            "/account/sessions/", to=f"/account/sessions/{session_id}/end/"
+        )
+
+        assert page.path == "/account/sessions/"
+        assert "Tidemark" in page.text
+        assert session_id not in page.text
+        assert there.get("/api/profile").json()["reason"] == "revoked"
+        assert here.get("/api/profile").status == 200
+
+
 class TestSupport:
     """An agent who may see and revoke sessions, and nothing else."""
 
-    def test_an_agent_sees_sessions_but_no_accounts(self, site):
-        """The admin opens the one list and keeps the others shut."""
-        tomas = Browser(site)
-        tomas.sign_in("tomas", PASSWORD)
+    SESSIONS = "/admin/django_secure_sessions/session/"
 
-        assert tomas.get("/admin/django_secure_sessions/session/").status == 200
+    @pytest.fixture
+    def tomas(self, site):
+        """Open a browser in which the support agent is signed in."""
+        browser = Browser(site)
+        browser.sign_in("tomas", PASSWORD)
+        return browser
+
+    def test_an_agent_sees_sessions_but_no_accounts(self, tomas):
+        """The admin opens the one list and keeps the others shut."""
+        assert tomas.get(self.SESSIONS).status == 200
         assert tomas.get("/admin/auth/user/").status == 403
+
+    def test_an_agent_revokes_the_session_of_a_reader(self, tomas, leila):
+        """After the confirmation the reader's next request is refused, with reason."""
+        session_id = leila.get("/api/profile").json()["session"]["id"]
+        form = {"action": "revoke_selected", "_selected_action": session_id}
+
+        asked = tomas.submit(self.SESSIONS, **form)
+        assert "Are you sure?" in asked.text
+        assert leila.get("/api/profile").status == 200
+        done = tomas.submit(self.SESSIONS, **form, confirmed="yes")
+
+        assert "1 session was revoked." in done.text
+        assert leila.get("/api/profile").json()["reason"] == "revoked"
+
+    def test_a_reader_gets_no_admin(self, leila):
+        """Who is no staff is sent to sign in as somebody who is."""
+        assert leila.get(self.SESSIONS).path.startswith("/admin/login/")
 
 
 @pytest.mark.redis

@@ -40,8 +40,9 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_secure_sessions",
+    # Before the package, whose pages it frames with a template of the same name.
     "reading",
+    "django_secure_sessions",
 ]
 
 MIDDLEWARE = [
@@ -66,7 +67,7 @@ SECURE_SESSIONS = {
     "LIMIT_STRATEGY": "evict_oldest",
     "IDLE_TIMEOUT": timedelta(minutes=30),
     "ABSOLUTE_TIMEOUT": timedelta(hours=12),
-    "API_PREFIXES": ("/api/",),
+    "API_PREFIXES": ("/api/", "/account/api/"),
 }
 
 DATABASES = {

@@ -7,5 +7,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("reading.urls")),
+    path("account/", include("django_secure_sessions.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth import views as auth_views
 from django.urls import path
+from django.views.generic import RedirectView
 
 from . import api, views
 from .accounts import demo_logins
@@ -36,6 +37,11 @@ urlpatterns = [
             template_name="reading/password.html", success_url="/profile/"
         ),
         name="password",
+    ),
+    # Asked for by pages that name no icon: the admin's, and JSON.
+    path(
+        "favicon.ico",
+        RedirectView.as_view(url=f"{settings.STATIC_URL}reading/mark.svg"),
     ),
     path("api/profile", api.profile, name="api-profile"),
     path("api/admin/stats", api.stats, name="api-stats"),

@@ -16,7 +16,9 @@ PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1"
 )
+ON_PHONE = "Safari on iPhone"
 DESK = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
+ON_DESK = "Firefox on Linux"
 
 
 @pytest.fixture(scope="module")
@@ -55,4 +57,94 @@ def sign_in(page, username):
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile("/profile/$"))
+
+
+def row_of(page, device):
+    """Return the one line of the admin's list that names this device."""
+    return page.locator("#result_list tbody tr").filter(has_text=device)
+
+
+def test_a_revoked_browser_is_signed_out_at_its_next_click(open_browser):
+    """An admin finds two browsers of one person and ends one of them."""
+    phone, desk = open_browser(user_agent=PHONE), open_browser(user_agent=DESK)
+    admin = open_browser()
+    sign_in(phone, "leila")
+    sign_in(desk, "leila")
+    sign_in(admin, "ingrid")
+
+    admin.goto("/admin/django_secure_sessions/session/?q=leila")
+    headings = admin.locator("#result_list thead")
+    for heading in (
+        "user",
+        "device",
+        "IP address",
+        "created",
+        "last active",
+        "expires",
+    ):
+        expect(headings).to_contain_text(heading, ignore_case=True)
+    for device in (ON_PHONE, ON_DESK):
+        row = row_of(admin, device)
+        expect(row).to_contain_text("leila")
+        expect(row).to_contain_text("127.0.0.1")
+
+    row_of(admin, ON_PHONE).get_by_role("checkbox").check()
+    admin.locator("select[name=action]").select_option(label="Revoke selected sessions")
+    admin.locator("button[name=index]").click()
+    expect(admin.get_by_role("main")).to_contain_text(ON_PHONE)
+    admin.get_by_role("button", name="Yes, revoke").click()
+    expect(admin.get_by_text("1 session was revoked.")).to_be_visible()
+    expect(row_of(admin, ON_PHONE)).to_have_count(0)
+
+    phone.get_by_role("link", name="Profile").click()
+    expect(phone).to_have_url(re.compile(r"/login/\?next=/profile/"))
+    expect(phone.get_by_role("alert")).to_contain_text("signed out")
+    desk.get_by_role("link", name="Profile").click()
+    expect(desk.get_by_role("heading", level=1)).to_have_text("Leila Haddad")
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/profile/", "/account/sessions/"])
+def test_a_page_fits_a_phone(open_browser, path):
+    """Nothing is wider than a screen of 390 pixels."""
+    page = open_browser(viewport={"width": 390, "height": 844})
+    if path in {"/profile/", "/account/sessions/"}:
+        sign_in(page, "amara")
+
+    page.goto(path)
+
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width == 390
+
+
+def background(page):
+    """Return the colour behind the page."""
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_the_device_chooses_light_or_dark_until_the_reader_does(open_browser):
+    """A page follows the device; a saved preference wins over it."""
+    light, dark = open_browser(color_scheme="light"), open_browser(color_scheme="dark")
+    for page in (light, dark):
+        page.goto("/preferences/")
+    paper = background(light)
+    assert background(dark) != paper
+
+    dark.get_by_label("Light", exact=True).check()
+    dark.get_by_role("button", name="Save").click()
+
+    expect(dark.get_by_role("status")).to_be_visible()
+    assert background(dark) == paper
+
+
+def test_the_keyboard_is_enough_to_sign_in(open_browser):
+    """From the address bar: skip link, form, profile; no mouse, no script."""
+    page = open_browser(java_script_enabled=False)
+    page.goto("/login/")
+    page.get_by_label("Username").focus()
+    page.keyboard.type("jun")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+
     expect(page).to_have_url(re.compile("/profile/$"))
