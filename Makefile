@@ -23,7 +23,7 @@ demo: $(VENV)/stamp-demo ## Start the example site on http://127.0.0.1:8000/
 	@PORT=$(PORT) $(BIN)/python example_project/manage.py demo $(ARGS)
 
 test: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the tests on every database found
-	@$(BIN)/python tests/run.py $(ARGS)
+	@$(BIN)/python -m tests.run $(ARGS)
 
 conformance: $(VENV)/stamp-dev ## Run Django's own auth and client tests on our engine
 	@$(BIN)/python -m tests.django_suites.run $(ARGS)
