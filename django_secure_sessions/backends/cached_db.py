@@ -8,14 +8,14 @@ to the database first, and to the cache when they are committed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 
 from django_secure_sessions import policy
@@ -23,7 +23,7 @@ from django_secure_sessions.conf import conf
 
 from . import entries
 from .base import TrackedSession
-from .copies import copies, is_pending, put_after_commit
+from .copies import after_commit, copies, is_pending, put_after_commit
 from .rows import Row
 
 # A mark outlives every entry that it may have to overrule by at least this much.
@@ -59,7 +59,7 @@ class SessionStore(TrackedSession):
         known = self._ask(digest, now)
         row = known.row
         if row is None:
-            started = time.monotonic()
+            started = monotonic()
             row = super()._read(digest)
             if row is None:
                 self._recorded = None
@@ -93,11 +93,9 @@ class SessionStore(TrackedSession):
         """Keep a row that was just read, unless it may be older than it seems."""
         fill = partial(_fill, row, as_of, started, replace)
         connection = connections[self._using]
-        if not connection.in_atomic_block:
-            fill()
-        elif _reads_the_latest(connection):
+        if not connection.in_atomic_block or _reads_the_latest(connection):
             # The row may be of this very transaction, and undone with it.
-            transaction.on_commit(fill, using=self._using)
+            after_commit(fill, using=self._using)
 
     def _written(self, row: Row, as_of: datetime, before: Row | None) -> None:
         if before is None and row.user_id is not None:
@@ -198,7 +196,7 @@ class SessionStore(TrackedSession):
 
 def _fill(row: Row, as_of: datetime, started: float, replace: bool) -> None:
     # By a clock that nobody sets, as the other servers can't know of a pause here.
-    left = _seconds(conf.cache_ttl) - (time.monotonic() - started)
+    left = _seconds(conf.cache_ttl) - (monotonic() - started)
     if left <= 0:
         return
     key = entries.keys_of(row.key_digest).entry

@@ -167,14 +167,28 @@ class Copies:
         return result
 
 
-class _AfterCommit:
-    """Values to set once the transaction that they tell of is committed."""
+class _Waiting:
+    """Work that waits for the commit of the transaction that it tells of."""
 
-    def __init__(self, copies: Copies, values: dict[str, bytes], ttl: float) -> None:
-        self.copies, self.values, self.ttl = copies, values, ttl
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
 
     def __call__(self) -> None:
+        self._work()
+
+
+class _WaitingValues(_Waiting):
+    def __init__(self, copies: Copies, values: dict[str, bytes], ttl: float) -> None:
+        super().__init__(self.put)
+        self.copies, self.values, self.ttl = copies, values, ttl
+
+    def put(self) -> None:
         self.copies.put(self.values, self.ttl, urgent=True)
+
+
+def after_commit(work: Callable[[], object], *, using: str) -> None:
+    """Do ``work`` at once, or when the transaction around us is committed."""
+    transaction.on_commit(_Waiting(work), using=using)
 
 
 def put_after_commit(
@@ -196,13 +210,15 @@ def put_after_commit(
         copies.put(values, ttl, urgent=urgent)
         return
     waiting: list[Any] = connection.run_on_commit
-    if waiting:
-        savepoints, last = waiting[-1][:2]
-        if isinstance(last, _AfterCommit) and savepoints == {*connection.savepoint_ids}:
-            last.values |= values
-            last.ttl = max(last.ttl, ttl)
+    latest = next((w for w in reversed(waiting) if isinstance(w[1], _Waiting)), None)
+    # Only into the latest of ours: what was set last must stay last.
+    if latest and latest[0] == {*connection.savepoint_ids}:
+        values_of = latest[1]
+        if isinstance(values_of, _WaitingValues):
+            values_of.values |= values
+            values_of.ttl = max(values_of.ttl, ttl)
             return
-    transaction.on_commit(_AfterCommit(copies, values, ttl), using=using)
+    transaction.on_commit(_WaitingValues(copies, values, ttl), using=using)
 
 
 def is_pending(using: str) -> bool:
