@@ -270,9 +270,7 @@ class TestSavesMeanwhile:
 
         assert reopened(store, key)["cart"] == "empty"
 
-    def test_overtaken_save_does_not_hide_the_later_one(
-        self, store, user, monkeypatch
-    ):
+    def test_overtaken_save_does_not_hide_the_later_one(self, store, user, monkeypatch):
         """Of two saves at once, the copy of the earlier may come last."""
         key = opened(store, user, n=0).session_key
         first, second = (reopened(store, key) for _ in range(2))
@@ -311,7 +309,7 @@ def test_stalled_fill_is_dead_on_arrival(store, user, monkeypatch):
     session = opened(store, user)
     forget_copies(session)
     slow = conf.cache_ttl.total_seconds()
-    monkeypatch.setattr(cached_db.time, "monotonic", iter([0.0, slow]).__next__)
+    monkeypatch.setattr(cached_db, "monotonic", iter([0.0, slow]).__next__)
 
     reopened(store, session.session_key)
 

@@ -1,0 +1,166 @@
+"""Servers that a test starts for itself, on free loopback ports, and may break."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+REDIS = shutil.which("redis-server")
+MEMCACHED = shutil.which("memcached")
+START_TIMEOUT = 20  # seconds
+
+
+def free_port():
+    """Return a port nobody listens on. Redis Cluster needs port + 10000 too."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port + 10000 < 65536:
+            return port
+
+
+class Server:
+    """A process that listens on a port of its own."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="server_"))
+        self.process = None
+        self.start()
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self):
+        """Start, for the first time or again, and wait for the port to answer."""
+        self.process = subprocess.Popen(  # noqa: S603 - the programs named above
+            self.command(),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self.answers)
+
+    def answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self):
+        """End it at once, as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self):
+        """Leave it there, but deaf: connections are accepted, nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.folder)
+
+
+class RedisServer(Server):
+    """Redis without persistence: what is started again is empty."""
+
+    def __init__(self, *options):
+        self.options = options
+        super().__init__()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self):
+        return [
+            REDIS,
+            *("--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--save", "", "--appendonly", "no", "--dir", str(self.folder)),
+            *self.options,
+        ]
+
+
+class Sentinel(Server):
+    """A sentinel that watches one master, under the name `name`."""
+
+    def __init__(self, master):
+        self.master = master
+        self.name = f"sessions{master.port}"
+        super().__init__()
+
+    def command(self):
+        config = self.folder / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 1\n"
+            f"sentinel down-after-milliseconds {self.name} 300\n"
+            f"sentinel failover-timeout {self.name} 1000\n"
+        )
+        return [REDIS, str(config), "--sentinel"]
+
+
+class RedisCluster:
+    """Three masters that share the slots, and no replicas."""
+
+    def __init__(self):
+        self.nodes = [RedisServer("--cluster-enabled", "yes") for _ in range(3)]
+        try:
+            self._join()
+        except BaseException:
+            self.close()
+            raise
+
+    def _join(self):
+        clients = [redis.Redis(port=node.port) for node in self.nodes]
+        bounds = [0, 5461, 10923, 16384]
+        for number, client in enumerate(clients):
+            first, last = bounds[number], bounds[number + 1] - 1
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        wait_for(lambda: all(is_whole(client) for client in clients))
+        for client in clients:
+            client.close()
+
+    @property
+    def url(self):
+        return self.nodes[0].url
+
+    def close(self):
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.close()
+
+
+def is_whole(client):
+    """Whether a node of a cluster knows of a master for every slot."""
+    state = client.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in state and b"cluster_known_nodes:3" in state
+
+
+class MemcachedServer(Server):
+    def command(self):
+        return [MEMCACHED, "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port)]
+
+
+def wait_for(condition, timeout=START_TIMEOUT):
+    """Return once `condition()` is true; raise TimeoutError if that never comes."""
+    until = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{condition} is still false")
+        time.sleep(0.01)
