@@ -82,12 +82,11 @@ class Settings:
     @property
     def user_settings(self) -> Mapping[str, Any]:
         """What the project wrote, unconverted."""
-        found: Mapping[str, Any] = getattr(settings, "SECURE_SESSIONS", {})
-        return found
+        return _user_settings()
 
     def get(self, name: str) -> Any:
         """Return one setting by its documented name."""
-        return self.user_settings.get(name, DEFAULTS[name])
+        return _user_settings().get(name, DEFAULTS[name])
 
     def _duration(self, name: str) -> timedelta:
         found = duration(self.get(name))
@@ -245,6 +244,13 @@ class Settings:
 conf = Settings()
 
 
+# Remembered, since an absent setting costs a raised and caught AttributeError.
+@lru_cache(maxsize=1)
+def _user_settings() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(settings, "SECURE_SESSIONS", {})
+    return found
+
+
 @lru_cache(maxsize=1)
 def _rules() -> Rules:
     preset = PRESETS.get(conf.get("PRESET"))
@@ -264,6 +270,7 @@ def _rules() -> Rules:
 
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "SECURE_SESSIONS":
+        _user_settings.cache_clear()
         _rules.cache_clear()
 
 

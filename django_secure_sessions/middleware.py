@@ -15,6 +15,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.http import HttpRequest
+from django.http.request import HttpHeaders
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import http_date
@@ -140,13 +141,15 @@ def _session_key(request: HttpRequest) -> str | None:
 def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
     """Name the session's methods to call, in order. No I/O."""
     session: Any = request.session
+    wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+    if not (wanted or session.is_loaded):
+        return []
     session.passive = session.passive or _is_passive(request)
     if response.status_code >= 500:
         # Half a login is none. Other data is kept as it was, as Django does.
         return ["flush"] if session.is_new_login else ["touch"]
     if _found_nobody(request):
         return ["drop_unusable_user"]
-    wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
     if wanted and not session.is_empty():
         return ["save"]
     return ["touch"] if session.is_loaded else []
@@ -154,7 +157,8 @@ def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
 
 def _is_passive(request: HttpRequest) -> bool:
     header = conf.passive_header
-    if header and request.headers.get(header):
+    # Not request.headers: it copies every header of a request that needs none.
+    if header and request.META.get(HttpHeaders.to_wsgi_name(header)):
         return True
     match = request.resolver_match
     if match is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 # Set on a view by ``decorators.passive``, read by the middleware.
@@ -109,8 +109,7 @@ class Rules:
     strategy: LimitStrategy = LimitStrategy.EVICT_OLDEST
 
 
-@dataclass(frozen=True)
-class Stamps:
+class Stamps(NamedTuple):
     """The facts that decide whether a session is still good."""
 
     user_id: Any
@@ -121,8 +120,7 @@ class Stamps:
     end_reason: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The policy's answer: good until ``deadline``, or ended for ``reason``."""
 
     live: bool
