@@ -21,7 +21,7 @@ MANAGE = Path(__file__).resolve().parent.parent / "example_project" / "manage.py
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 FORM_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 # Seconds. Only a machine that is stuck needs this long.
-PATIENCE = 60
+PATIENCE = 120
 
 
 def environment(directory: Path, **changes: str) -> dict[str, str]:
