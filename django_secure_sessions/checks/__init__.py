@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import deploy, values, wiring
+from . import cache, deploy, values, wiring
 
 ALWAYS = (
     values.check_keys,
@@ -20,6 +20,8 @@ ALWAYS = (
     wiring.check_cookie_prefix,
     wiring.check_save_every_request,
     wiring.check_serializer,
+    cache.check_cache,
+    cache.check_touch_store,
 )
 AT_DEPLOYMENT = (
     deploy.check_cookie_flags,
@@ -27,6 +29,7 @@ AT_DEPLOYMENT = (
     deploy.check_proxies,
     deploy.check_sqlite,
     deploy.check_django_version,
+    cache.check_cache_at_work,
 )
 
 
