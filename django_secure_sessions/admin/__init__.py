@@ -1,0 +1,13 @@
+"""
+The admin: sessions to look at and revoke, their history, the users' factors.
+
+A site with an ``AdminSite`` of its own registers these classes there.
+"""
+
+from __future__ import annotations
+
+from .events import SessionEventAdmin
+from .factors import AuthenticatorAdmin
+from .sessions import SessionAdmin
+
+__all__ = ["AuthenticatorAdmin", "SessionAdmin", "SessionEventAdmin"]

@@ -1,0 +1,89 @@
+"""The audit trail in the admin: for reading only."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from django_secure_sessions.devices import device_label
+from django_secure_sessions.models import SessionEvent
+from django_secure_sessions.overview import EVENT_TEXTS, event_text
+
+from .reading import (
+    ChoiceFilter,
+    ReadingAdmin,
+    dates,
+    name_of,
+    short_time,
+    username_lookup,
+)
+
+
+class KindFilter(ChoiceFilter):
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(EVENT_TEXTS.items())
+
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(kind=value)
+
+
+@admin.register(SessionEvent)
+class SessionEventAdmin(ReadingAdmin[SessionEvent]):
+    """Lists what happened: to whom, by whom, from where."""
+
+    list_display = ("time", "what", "who", "actor", "ip_address", "device")
+    sortable_by = ("time",)
+    ordering = ("-at",)
+    list_filter = (KindFilter, "at")
+    allowed_lookups = frozenset({"kind", "user__exact"}) | dates("at")
+    search_fields = ("pk",)  # shows the box; get_search_results() does the work
+    search_help_text = _("User name, start of an IP address, or session id")
+    fields = readonly_fields = (
+        "at",
+        "what",
+        "who",
+        "actor",
+        "session_id",
+        "ip_address",
+        "device",
+        "user_agent",
+        "detail",
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SessionEvent], search_term: str
+    ) -> tuple[QuerySet[SessionEvent], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(session_id=UUID(term)), False
+        except ValueError:
+            by_name = Q(**{username_lookup("icontains"): term})
+            # Of people who are gone, and of names that nobody has.
+            by_name |= Q(username__icontains=term) | Q(actor__icontains=term)
+            return queryset.filter(by_name | Q(ip_address__startswith=term)), False
+
+    @admin.display(description=_("time"), ordering="at")
+    def time(self, event: SessionEvent) -> str:
+        return short_time(event.at)
+
+    @admin.display(description=_("event"))
+    def what(self, event: SessionEvent) -> str:
+        return event_text(event.kind)
+
+    @admin.display(description=_("user"))
+    def who(self, event: SessionEvent) -> str:
+        return name_of(event.user) or event.username
+
+    @admin.display(description=_("device"))
+    def device(self, event: SessionEvent) -> str:
+        return device_label(event.user_agent) if event.user_agent else ""

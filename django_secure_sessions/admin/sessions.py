@@ -1,0 +1,175 @@
+"""Sessions in the admin: who is signed in, from where, and out with them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_secure_sessions import overview
+from django_secure_sessions.devices import device_label
+from django_secure_sessions.models import Session, SessionEvent
+
+from .reading import dates, short_time, username_lookup
+from .revoking import SEALED, SHOWN, RevokingAdmin, owner_of
+from .session_filters import AssuranceFilter, ReasonFilter, StateFilter, ordering_of
+
+
+@admin.register(Session)
+class SessionAdmin(RevokingAdmin):
+    """
+    Lists and revokes sessions. Needs the permission ``revoke_session`` to revoke.
+
+    Only a superuser sees the sessions of superusers, and so can end them.
+    """
+
+    list_display = (
+        "owner",
+        "device",
+        "ip_address",
+        "level",
+        "created",
+        "active",
+        "expires",
+        "state",
+    )
+    sortable_by = ("created", "active")
+    list_filter = (StateFilter, ReasonFilter, AssuranceFilter, "created_at")
+    allowed_lookups = frozenset({"state", "reason", "aal", "user__exact"}) | dates(
+        "created_at"
+    )
+    search_fields = ("pk",)  # shows the box; get_search_results() does the work
+    search_help_text = gettext_lazy("User name, start of an IP address, or session id")
+    fields = readonly_fields = (
+        "id",
+        "owner",
+        "impersonator",
+        "state",
+        "expires",
+        "device",
+        "user_agent",
+        "ip_address",
+        "aal",
+        "amr",
+        "created_at",
+        "authenticated_at",
+        "last_activity",
+        "ended_at",
+    )
+    change_form_template = "secure_sessions/admin/session_detail.html"
+    object_history_template = "secure_sessions/admin/session_history.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        found = super().get_queryset(request).defer(*SEALED)
+        if getattr(request.user, "is_superuser", False) or not _has_superusers():
+            return found
+        return found.exclude(user__is_superuser=True)
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        return ordering_of(request.GET)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Session], search_term: str
+    ) -> tuple[QuerySet[Session], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(pk=UUID(term)), False
+        except ValueError:
+            by_name = Q(**{username_lookup("icontains"): term})
+            return queryset.filter(by_name | Q(ip_address__startswith=term)), False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        session = self.get_object(request, unquote(object_id))
+        context = {
+            "may_revoke": session is not None
+            and session.ended_at is None
+            and self.has_revoke_permission(request),
+            **(extra_context or {}),
+        }
+        return super().change_view(request, object_id, form_url, context)
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show what the audit trail knows of the session, beside Django's own log."""
+        session = self.get_object(request, unquote(object_id))
+        events = SessionEvent.objects.none()
+        if session is not None:
+            events = SessionEvent.objects.filter(session_id=session.pk)
+        context = {
+            "events": [
+                {
+                    "at": event.at,
+                    "text": overview.event_text(event.kind),
+                    "actor": event.actor,
+                    "ip_address": event.ip_address,
+                    "device": device_label(event.user_agent),
+                }
+                for event in events.order_by("-at", "-pk")[:SHOWN]
+            ],
+            **(extra_context or {}),
+        }
+        return super().history_view(request, object_id, context)
+
+    @admin.display(description=gettext_lazy("user"))
+    def owner(self, session: Session) -> str:
+        return owner_of(session)
+
+    @admin.display(description=gettext_lazy("device"))
+    def device(self, session: Session) -> str:
+        return device_label(session.user_agent)
+
+    @admin.display(description=gettext_lazy("AAL"))
+    def level(self, session: Session) -> int:
+        return session.aal
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created(self, session: Session) -> str:
+        return short_time(session.created_at)
+
+    @admin.display(description=gettext_lazy("last active"), ordering="last_activity")
+    def active(self, session: Session) -> str:
+        return short_time(session.last_activity)
+
+    @admin.display(description=gettext_lazy("expires"))
+    def expires(self, session: Session) -> str:
+        """The true deadline: what the column of that name holds may trail it."""
+        found = overview.standing(session, timezone.now())
+        return short_time(found.deadline) if found.is_live else ""
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, session: Session) -> str:
+        found = overview.standing(session, timezone.now())
+        if found.is_live:
+            return _("Live")
+        reason = session.end_reason or (found.reason.value if found.reason else "")
+        return overview.reason_text(reason)
+
+
+def _has_superusers() -> bool:
+    """Whether the site's user model knows superusers at all."""
+    try:
+        get_user_model()._meta.get_field("is_superuser")
+    except FieldDoesNotExist:
+        return False
+    return True
