@@ -22,6 +22,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
@@ -108,6 +109,34 @@ def permission_denied(request: HttpRequest) -> HttpResponse:
     return _page(request, 403, "permission_denied", detail)
 
 
+def login_pending(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
+    """The password was right, and the second factor has yet to be shown."""
+    url = reverse("secure_sessions:mfa_verify")
+    if prefers_json(request):
+        detail = _("Enter the code of your second factor.")
+        return refusal(401, "mfa_required", detail, url=url)
+    back = safe_next(request, response.get("Location"))
+    return HttpResponseRedirect(_with_next(url, back))
+
+
+def mfa_required(request: HttpRequest) -> HttpResponse:
+    """Somebody is signed in, by less than the view demands."""
+    detail = _("Confirm with your second factor that it is you.")
+    return _detour(request, "mfa_required", detail, "mfa_step_up")
+
+
+def mfa_enrolment_required(request: HttpRequest) -> HttpResponse:
+    """Somebody is signed in who has no second factor, where one is needed."""
+    detail = _("Set up a second factor first.")
+    return _detour(request, "mfa_enrolment_required", detail, "mfa_totp_add")
+
+
+def reauthentication_required(request: HttpRequest) -> HttpResponse:
+    """Somebody is signed in, and has not shown for a while that it is still they."""
+    detail = _("Confirm that it is you.")
+    return _detour(request, "reauthentication_required", detail, "mfa_step_up")
+
+
 def session_ended(request: HttpRequest, reason: str) -> HttpResponse:
     """The session ended: by time (``session_expired``) or otherwise."""
     if prefers_json(request):
@@ -173,6 +202,34 @@ def to_login(request: HttpRequest, reason: str = "") -> HttpResponseRedirect:
     query = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()}, safe="/")
     url += ("&" if "?" in url else "?") + query
     return HttpResponseRedirect(_with_reason(url, reason) if reason else url)
+
+
+def safe_next(request: HttpRequest, url: object) -> str:
+    """Return ``url`` if it leads to this site, else ``""``. For every use of one."""
+    if isinstance(url, str) and url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return url
+    return ""
+
+
+def _detour(
+    request: HttpRequest, error: str, detail: str | Promise, view: str
+) -> HttpResponse:
+    """Send somebody to prove more, and from there back to what was interrupted."""
+    url = reverse(f"secure_sessions:{view}")
+    if prefers_json(request):
+        return refusal(403, error, detail, url=url)
+    back = request.get_full_path()
+    if request.method not in ("GET", "HEAD"):
+        # What was sent is lost; the page with the form is the place to send it from.
+        back = safe_next(request, request.headers.get("Referer"))
+    return HttpResponseRedirect(_with_next(url, back))
+
+
+def _with_next(url: str, back: str) -> str:
+    query = urlencode({REDIRECT_FIELD_NAME: back}, safe="/")
+    return f"{url}?{query}" if back else url
 
 
 def _page(

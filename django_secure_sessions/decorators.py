@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import wraps
+from datetime import timedelta
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from . import answers
 from .conf import conf
+from .mfa import devices, factors
 from .state import PASSIVE
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -54,6 +57,39 @@ def role_required(*roles: str) -> Callable[[View], View]:
     return decorate
 
 
+def aal_required(level: int = 2) -> Callable[[View], View]:
+    """
+    Let in sessions of this assurance level (SP 800-63B): 2 is a second factor.
+
+    A session below it is sent to show the second factor, or to set one up, and then
+    back here. JSON clients get 403 ``mfa_required`` or ``mfa_enrolment_required``.
+    """
+
+    def decorate(view: View) -> View:
+        refuse = partial(_below, level=level)
+        gate: View = _asked(view, iscoroutinefunction(view), refuse)
+        return gate
+
+    return decorate
+
+
+def recent_auth_required(*, minutes: float | None = None) -> Callable[[View], View]:
+    """
+    Let in whoever showed in the last ``minutes`` who they are.
+
+    Others are asked once more and then sent back here. JSON clients get 403
+    ``reauthentication_required``. By default ``SECURE_SESSIONS["RECENT_AUTH"]``. A
+    code that was skipped on a trusted device was not shown.
+    """
+
+    def decorate(view: View) -> View:
+        refuse = partial(_stale, minutes=minutes)
+        gate: View = _asked(view, iscoroutinefunction(view), refuse)
+        return gate
+
+    return decorate
+
+
 class SessionRequiredMixin:
     """``session_required`` for class-based views. Comes before the view's class."""
 
@@ -69,6 +105,30 @@ class RoleRequiredMixin(SessionRequiredMixin):
     """``role_required`` for class-based views: set ``required_roles``."""
 
     required_roles = (ADMIN,)
+
+
+class AALRequiredMixin:
+    """``aal_required`` for class-based views: set ``required_aal``."""
+
+    required_aal = 2
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view = super().dispatch  # type: ignore[misc]
+        is_async = self.view_is_async  # type: ignore[attr-defined]
+        refuse = partial(_below, level=self.required_aal)
+        return _asked(view, is_async, refuse)(request, *args, **kwargs)
+
+
+class RecentAuthRequiredMixin:
+    """``recent_auth_required`` for class-based views: set ``recent_minutes``."""
+
+    recent_minutes: float | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view = super().dispatch  # type: ignore[misc]
+        is_async = self.view_is_async  # type: ignore[attr-defined]
+        refuse = partial(_stale, minutes=self.recent_minutes)
+        return _asked(view, is_async, refuse)(request, *args, **kwargs)
 
 
 def _gated(view: Any, is_async: bool, roles: Collection[str] = ()) -> Any:
@@ -106,3 +166,54 @@ def _refusal(
     if wanted and ADMIN not in found and not set(wanted) & set(found):
         return answers.permission_denied(request)
     return None
+
+
+def _asked(
+    view: Any,
+    is_async: bool,
+    refuse: Callable[[HttpRequest, Any], HttpResponse | None],
+) -> Any:
+    """Wrap a view in a question that may need the database."""
+    if is_async:
+
+        @wraps(view)
+        async def agate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            user = await request.auser()
+            answer = await sync_to_async(refuse)(request, user)
+            if answer is not None:
+                return answer
+            return await view(request, *args, **kwargs)
+
+        return agate
+
+    @wraps(view)
+    def gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        answer = refuse(request, request.user)
+        return view(request, *args, **kwargs) if answer is None else answer
+
+    return gate
+
+
+def _below(request: HttpRequest, user: Any, level: int) -> HttpResponse | None:
+    if not user.is_authenticated:
+        return answers.authentication_required(request)
+    session: Any = request.session
+    if session.aal >= level:
+        return None
+    if factors.has_factor(user.pk):
+        return answers.mfa_required(request)
+    return answers.mfa_enrolment_required(request)
+
+
+def _stale(
+    request: HttpRequest, user: Any, minutes: float | None
+) -> HttpResponse | None:
+    if not user.is_authenticated:
+        return answers.authentication_required(request)
+    session: Any = request.session
+    age = conf.recent_auth if minutes is None else timedelta(minutes=minutes)
+    shown_at = session.authenticated_at
+    is_recent = shown_at is not None and timezone.now() - shown_at < age
+    if is_recent and devices.METHOD not in session.amr:
+        return None
+    return answers.reauthentication_required(request)

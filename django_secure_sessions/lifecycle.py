@@ -8,6 +8,7 @@ and return what this call ended, so repeating one is harmless.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,8 @@ from .backends import rows
 from .backends.base import TrackedSession
 from .backends.ending import CHUNK, end_rows, forget, refreshed
 from .backends.rows import Row
-from .models import Session
+from .conf import conf
+from .models import Session, TrustedDevice
 from .state import ClientInfo, EndReason
 
 # The session of the request being served. A model's signals have no request, and a
@@ -91,6 +93,7 @@ def end_others(
     client: ClientInfo | None = None,
 ) -> int:
     """End a user's sessions but the one with the public id ``keep``."""
+    _distrust([user.pk])
     found = rows.fetch_live_of(rows.alias(), user.pk)
     return _end([row for row in found if row.id != keep], reason, actor, client)
 
@@ -120,6 +123,7 @@ def _end(
 ) -> int:
     using, now = rows.alias(), timezone.now()
     owned = [row for row in found if row.user_id is not None and not row.ended_at]
+    _distrust({row.user_id for row in owned})
     with transaction.atomic(using=using):
         count = end_rows(
             owned, reason, now=now, actor=actor, client=client, using=using
@@ -128,3 +132,15 @@ def _end(
     count += sum(rows.delete_anonymous(using, row.id) for row in anonymous)
     forget(anonymous)
     return count
+
+
+def _distrust(user_ids: Iterable[Any]) -> None:
+    """
+    Make the users' trusted browsers show a code again.
+
+    Whoever has reason to end a session has reason to doubt the browsers too, and
+    which of them the session was in is recorded nowhere.
+    """
+    if conf.mfa_trusted_device_age is not None:
+        found = TrustedDevice._base_manager.using(rows.alias())
+        found.filter(user_id__in=list(user_ids)).delete()

@@ -8,7 +8,9 @@ import time
 from functools import partial
 from typing import Any, cast
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -17,6 +19,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.request import HttpHeaders
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
+from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import http_date
 
@@ -25,7 +29,8 @@ from .backends.base import TrackedSession
 from .client import identify
 from .conf import conf
 from .exceptions import SessionEnded, SessionLimitReached
-from .state import PASSIVE, EndReason
+from .mfa.enforcement import Duty, duty
+from .state import ENROLMENT, PASSIVE, EndReason
 
 logger = logging.getLogger("django_secure_sessions")
 
@@ -62,7 +67,9 @@ class SecureSessionMiddleware(SessionMiddleware):
         self.process_request(request)
         token = lifecycle.serving(request.session)  # type: ignore[arg-type]
         try:
-            response: Any = self.get_response(request)
+            response: Any = _held_back(request)
+            if response is None:
+                response = self.get_response(request)
             return self.process_response(request, response)
         finally:
             lifecycle.served(token)
@@ -71,7 +78,11 @@ class SecureSessionMiddleware(SessionMiddleware):
         self.process_request(request)
         token = lifecycle.serving(request.session)  # type: ignore[arg-type]
         try:
-            response = await cast("Any", self.get_response(request))
+            response = None
+            if _may_be_held_back(request):
+                response = await sync_to_async(_held_back)(request)
+            if response is None:
+                response = await cast("Any", self.get_response(request))
             return await self.aprocess_response(request, response)
         finally:
             lifecycle.served(token)
@@ -96,6 +107,7 @@ class SecureSessionMiddleware(SessionMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         session: Any = request.session
+        response = _unless_half_done(request, response)
         try:
             for step in _steps(request, response):
                 getattr(session, step)()
@@ -108,6 +120,7 @@ class SecureSessionMiddleware(SessionMiddleware):
     ) -> HttpResponseBase:
         """See process_response()."""
         session: Any = request.session
+        response = _unless_half_done(request, response)
         try:
             for step in _steps(request, response):
                 await getattr(session, f"a{step}")()
@@ -136,6 +149,51 @@ def _session_key(request: HttpRequest) -> str | None:
         del request.COOKIES[name]
         return None
     return request.COOKIES[name]
+
+
+def _unless_half_done(
+    request: HttpRequest, response: HttpResponseBase
+) -> HttpResponseBase:
+    """Replace what a login view says to a user who has a second factor to show."""
+    session: Any = request.session
+    if session.suspended and response.status_code < 400:
+        return answers.login_pending(request, response)
+    return response
+
+
+def _may_be_held_back(request: HttpRequest) -> bool:
+    has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
+    return has_cookie and conf.mfa_required_for is not None
+
+
+def _held_back(request: HttpRequest) -> HttpResponseBase | None:
+    """
+    Answer for a user who must have a second factor, and has yet to set it up.
+
+    Such a user reaches the pages for that, and the way out. A session with a second
+    factor costs no query here beside its own.
+    """
+    if not _may_be_held_back(request):
+        return None
+    session: Any = request.session
+    if session.user_id is None or session.aal >= 2 or _leads_out(request):
+        return None
+    user: Any = get_user(request)
+    if not user.is_authenticated:
+        return None
+    request._cached_user = user  # type: ignore[attr-defined]  # Django's own place
+    owed = duty(user, session.aal, session.amr, timezone.now())
+    if owed is Duty.ENROL:
+        return answers.mfa_enrolment_required(request)
+    return answers.mfa_required(request) if owed is Duty.STEP_UP else None
+
+
+def _leads_out(request: HttpRequest) -> bool:
+    try:
+        match = resolve(request.path_info)
+    except Resolver404:
+        return False
+    return getattr(match.func, ENROLMENT, False) or match.url_name == "logout"
 
 
 def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
@@ -172,6 +230,8 @@ def _found_nobody(request: HttpRequest) -> bool:
     user = getattr(request, "_cached_user", getattr(request, "_acached_user", None))
     if user is None or user.is_authenticated or not session.is_loaded:
         return False
+    if session.suspended:
+        return False  # a login of this very request took the user out
     return session.user_id is not None
 
 

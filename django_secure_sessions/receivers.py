@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model, signals
+from django.contrib.auth.models import AnonymousUser
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,8 +14,10 @@ from django.utils import timezone
 from . import events, lifecycle
 from .backends import ending
 from .backends.base import TrackedSession
+from .backends.stored import Proof
 from .client import identify
 from .conf import conf
+from .mfa import devices, factors, pending
 from .models import Session, SessionEvent
 from .state import EndReason, EventKind
 
@@ -49,18 +53,60 @@ def logged_in(
     """
     Prepare the session of a login; its save binds it and enforces the limit.
 
+    For a user with a second factor nothing is bound: whatever called ``login()``,
+    the session keeps a half-done login and the request is anonymous.
+
     Binding waits for the save, after the view: only then is it known whether the
     response failed, whether the view's transaction was rolled back, and whether
     somebody impersonates the user.
     """
     session = getattr(request, "session", None)
-    if not isinstance(session, TrackedSession):
+    if request is None or not isinstance(session, TrackedSession):
         return
     session.login_user = user
+    # Whoever signs in anew does not finish what somebody left half done.
+    pending.drop(session)
+    if session.is_new_login:
+        return  # finished a moment ago, and bound already
+    now = timezone.now()
+    if session.proof.aal < 2 and factors.has_factor(user.pk):
+        token = getattr(request, "COOKIES", {}).get(devices.COOKIE)
+        if not devices.is_trusted(user, token, now):
+            pending.suspend(session, now)
+            _take_away_user(request)
+            _note_half_login(request, user, now)
+            return
+        session.proof = Proof(1, f"{session.proof.amr} {devices.METHOD}")
     if session.is_bound_to(user.pk):
         # Django keeps the key when the same user signs in again; ASVS 7.2.4 does
         # not, and a repeated proof restarts both clocks (SP 800-63B-4, 5.2).
         session.elevate(session.proof)
+
+
+def _take_away_user(request: Any) -> None:
+    """Make a request anonymous again, also below a wrapper of it."""
+    for layer in (request, getattr(request, "_request", None)):
+        if layer is None:
+            continue
+        layer.user = AnonymousUser()
+        layer.auser = _nobody
+        for remembered in ("_cached_user", "_acached_user"):
+            vars(layer).pop(remembered, None)
+
+
+async def _nobody() -> AnonymousUser:
+    return AnonymousUser()
+
+
+def _note_half_login(request: HttpRequest, user: Any, now: datetime) -> None:
+    event = events.build(
+        EventKind.MFA_REQUIRED,
+        now=now,
+        user_id=user.pk,
+        username=user.get_username(),
+        client=identify(request),
+    )
+    events.record([event])
 
 
 def logged_out(

@@ -13,6 +13,9 @@ PASSIVE = "secure_sessions_passive"
 # Set on a view that speaks JSON only, whatever the client says it prefers.
 SPEAKS_JSON = "secure_sessions_speaks_json"
 
+# Set on a view that somebody must reach who has yet to set up a second factor.
+ENROLMENT = "secure_sessions_enrolment"
+
 
 class EndReason(str, Enum):
     """Why a session ended. The value is stored, sent in JSON and put in URLs."""

@@ -16,5 +16,6 @@ urlpatterns = [
         name="end_other_sessions",
     ),
     path("sessions/<uuid:session_id>/end/", sessions.end_session, name="end_session"),
+    path("mfa/", include("django_secure_sessions.views.mfa.urls")),
     path("api/", include("django_secure_sessions.api.urls")),
 ]

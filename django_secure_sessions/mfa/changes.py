@@ -10,7 +10,7 @@ from django.db import transaction
 
 from django_secure_sessions import events, lifecycle
 from django_secure_sessions.conf import conf
-from django_secure_sessions.models import Authenticator
+from django_secure_sessions.models import Authenticator, TrustedDevice
 from django_secure_sessions.state import ClientInfo, EndReason, EventKind
 
 from . import factors, recovery
@@ -40,6 +40,7 @@ def added(
             type=authenticator.type,
             name=authenticator.name,
         )
+        TrustedDevice._base_manager.using(factors.using()).filter(user=user).delete()
         codes = [] if recovery.remaining(user.pk) else recovery.generate(user, now)
     _end_others(user, keep, client)
     return codes
@@ -75,6 +76,7 @@ def removed(
         found = factors.factors_of(user.pk).filter(pk=factor_id).first()
         if found is None or not factors.remove(user.pk, factor_id):
             return False
+        TrustedDevice._base_manager.using(factors.using()).filter(user=user).delete()
         _record(
             EventKind.MFA_REMOVED,
             user,

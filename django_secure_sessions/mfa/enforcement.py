@@ -9,7 +9,7 @@ from typing import Any
 from django_secure_sessions.conf import conf
 from django_secure_sessions.models import UserSecurity
 
-from . import factors
+from . import devices, factors
 
 
 class Duty(Enum):
@@ -45,7 +45,7 @@ def duty(user: Any, aal: int, amr: tuple[str, ...], now: datetime) -> Duty:
     if aal >= 2 or not is_required(user):
         return Duty.NOTHING
     if factors.has_factor(user.pk):
-        trusted = "remembered_device" in amr
+        trusted = devices.METHOD in amr
         return Duty.NOTHING if trusted else Duty.STEP_UP
     return Duty.NOTHING if _in_grace(user.pk, now) else Duty.ENROL
 

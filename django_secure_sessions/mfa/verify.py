@@ -24,7 +24,7 @@ from django_secure_sessions.exceptions import (
 from django_secure_sessions.models import Authenticator, UserSecurity
 from django_secure_sessions.state import ClientInfo, EventKind
 
-from . import factors, pending, recovery, throttle, totp, webauthn
+from . import devices, factors, pending, recovery, throttle, totp, webauthn
 
 
 class Proven(NamedTuple):
@@ -130,7 +130,7 @@ def step_up(
 
     def elevate(proven: Proven) -> None:
         # What only stood in for the factor is replaced by the factor itself.
-        known = [word for word in session.amr if word != "remembered_device"]
+        known = [word for word in session.amr if word != devices.METHOD]
         amr = " ".join(dict.fromkeys([*known, proven.method]))
         session.elevate(Proof(max(proven.aal, session.aal), amr))
 

@@ -1,0 +1,1 @@
+"""Pages and JSON of the second factor: show one, set one up, keep them in order."""

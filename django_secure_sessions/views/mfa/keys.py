@@ -1,0 +1,66 @@
+"""Make a security key or passkey a factor. Needs the extra ``webauthn``."""
+
+from __future__ import annotations
+
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from django_secure_sessions import answers
+from django_secure_sessions.exceptions import CodeRejected, MalformedCode
+from django_secure_sessions.mfa import webauthn
+
+from . import proofs
+from .factors import changing, enrolled
+
+REGISTER = "register"
+
+
+@changing
+def add_key(request: HttpRequest) -> HttpResponse:
+    """Show the page that asks for a key, and take the key's answer."""
+    if request.method != "POST":
+        return _page(request, "")
+    try:
+        answer = webauthn.parse(request.POST.get("credential"))
+        factor = webauthn.register(
+            request.user,
+            answer,
+            proofs.take_challenge(request, REGISTER),
+            proofs.party(request),
+            request.POST.get("name", ""),
+            timezone.now(),
+        )
+    except (MalformedCode, CodeRejected):
+        return _page(request, "rejected")
+    return enrolled(request, factor, "hwk")
+
+
+@changing
+@require_POST
+def registration_options(request: HttpRequest) -> HttpResponse:
+    """Return what the browser needs to make a key ours."""
+    challenge = proofs.give_challenge(request, REGISTER)
+    party = proofs.party(request)
+    options = webauthn.registration_options(request.user, party, challenge)
+    return JsonResponse(options)
+
+
+def _page(request: HttpRequest, error: str) -> HttpResponse:
+    asked = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(
+        REDIRECT_FIELD_NAME
+    )
+    context = {
+        "error": error,
+        "name": request.POST.get("name", ""),
+        "next": answers.safe_next(request, asked),
+        "next_name": REDIRECT_FIELD_NAME,
+    }
+    return render(
+        request,
+        "secure_sessions/mfa/add_key.html",
+        context,
+        status=400 if error else 200,
+    )
