@@ -19,6 +19,7 @@ class SessionEvent(models.Model):
         null=True,
         related_name="+",
         verbose_name=_("user"),
+        db_constraint=False,
     )
     username = models.CharField(_("username"), max_length=254, blank=True)
     # No foreign key: the history outlives the row.

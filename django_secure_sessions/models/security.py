@@ -14,7 +14,9 @@ class UserSecurity(models.Model):
     What must be serialised per user.
 
     A row of our own, never the user row: locking that deadlocks with foreign-key
-    inserts and with the project's own ``select_for_update``.
+    inserts and with the project's own ``select_for_update``. For the same reason
+    the tables a login writes to have no constraint in the database: MariaDB and
+    MySQL would lock the user row for it, against the site's own saves of the user.
     """
 
     user = models.OneToOneField(
@@ -22,6 +24,7 @@ class UserSecurity(models.Model):
         on_delete=models.CASCADE,
         primary_key=True,
         related_name="+",
+        db_constraint=False,
     )
     # When a login last took this row's lock: an upsert needs something to write.
     locked_at = models.DateTimeField(null=True)

@@ -46,6 +46,8 @@ class Session(models.Model):
         null=True,
         related_name="secure_sessions",
         verbose_name=_("user"),
+        # See UserSecurity.
+        db_constraint=False,
         # The composite index below starts with the same column.
         db_index=False,
     )

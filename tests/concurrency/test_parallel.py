@@ -1,0 +1,194 @@
+"""The promises under parallel requests, on whatever database the run is for."""
+
+from __future__ import annotations
+
+from threading import Barrier
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.db import connection
+
+from django_secure_sessions import lifecycle
+from django_secure_sessions.backends.db import SessionStore
+from django_secure_sessions.exceptions import SessionEnded
+from django_secure_sessions.models import Session, SessionEvent
+from tests.concurrency.threads import PATIENCE, together, watching
+from tests.contract.test_resurrection import lives, opened
+from tests.factories import UserFactory
+from tests.visitor import Visitor
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("tests.pages"),
+]
+
+
+def many(usual, sqlite):
+    """SQLite has one writer at a time, so fewer prove as much there."""
+    return sqlite if connection.vendor == "sqlite" else usual
+
+
+def live_of(user):
+    return Session.objects.filter(user=user, ended_at=None)
+
+
+def enter(user):
+    """Log in with a new browser; return the status."""
+    return Visitor().get(f"/enter/{user.pk}/").status_code
+
+
+class TestLogins:
+    def test_limit_holds_at_every_commit(self, user):
+        """
+        Of 100 parallel logins of one user all succeed, and 3 sessions are left.
+
+        25 at a time, 20 in all on SQLite. Meanwhile somebody who only reads
+        committed rows never sees a fourth live session.
+        """
+        logins = many(100, 20)
+        with watching(live_of(user).count) as seen:
+            statuses = together(enter, [user] * logins)
+
+        assert statuses == [200] * logins
+        assert len(seen) > 5
+        assert max(seen) <= 3
+        assert live_of(user).count() == 3
+        assert SessionEvent.objects.filter(kind="evicted").count() == logins - 3
+
+    def test_reject_lets_in_as_many_as_allowed(self, user, settings):
+        """Under reject exactly three of many parallel logins get in."""
+        settings.SECURE_SESSIONS = {"LIMIT_STRATEGY": "reject"}
+        statuses = together(enter, [user] * many(40, 15))
+
+        assert statuses.count(200) == 3
+        assert set(statuses) == {200, 403}
+        assert live_of(user).count() == 3
+
+    def test_users_do_not_wait_for_each_other(self, db):
+        """Logins of many users at once all succeed, each user's within the limit."""
+        users = UserFactory.create_batch(5)
+        statuses = together(enter, users * many(10, 5))
+
+        assert set(statuses) == {200}
+        assert [live_of(user).count() for user in users] == [3] * 5
+
+    def test_while_somebody_ends_them(self, user):
+        """Logins and "end all" at once neither deadlock nor fail."""
+
+        def act(number):
+            return lifecycle.end_all(user) if number % 3 == 0 else enter(user)
+
+        together(act, range(many(60, 20)))
+        assert live_of(user).count() <= 3
+        lifecycle.end_all(user)
+
+        assert not live_of(user).exists()
+
+    def test_while_the_password_changes(self, user):
+        """Logins and saves of their user at once neither deadlock nor fail."""
+
+        def act(number):
+            if number % 5:
+                return enter(user)
+            fresh = type(user).objects.get(pk=user.pk)
+            fresh.set_password(str(number))
+            fresh.save()
+            return 200
+
+        assert set(together(act, range(many(50, 15)))) == {200}
+        assert live_of(user).count() <= 3
+
+
+class TestSaves:
+    def test_no_key_is_lost(self, user):
+        """1000 writes of 1000 different keys, four at once: all 1000 survive."""
+        key = opened(SessionStore, user).session_key
+        writers, rounds = 4, 250
+        ready = Barrier(writers)
+
+        def write(writer):
+            for number in range(rounds):
+                session = SessionStore(key)
+                session.items()
+                ready.wait(PATIENCE)
+                session[f"{writer}-{number}"] = number
+                session.save()
+
+        together(write, range(writers))
+        expected = {f"{w}-{n}" for w in range(writers) for n in range(rounds)}
+
+        assert set(SessionStore(key).keys()) - {SESSION_KEY} == expected
+
+    def test_end_beats_every_save(self, user):
+        """Whenever the end comes among parallel saves, none brings the session back."""
+        for _ in range(10):
+            session = opened(SessionStore, user)
+            key, pk = session.session_key, session.public_id
+
+            def act(number, key=key, pk=pk):
+                if number == 4:
+                    return lifecycle.end(pk)
+                late = SessionStore(key)
+                late[str(number)] = number
+                try:
+                    late.save()
+                except SessionEnded:
+                    return False
+                return True
+
+            together(act, range(8))
+            row = Session.objects.get(pk=pk)
+            assert row.end_reason == "revoked"
+            assert bytes(row.data) == b""
+            assert not lives(SessionStore, key)
+
+
+class TestTouches:
+    def test_one_write(self, user, clock):
+        """Of 40 requests of one tab-happy user one writes the activity."""
+        key = opened(SessionStore, user).session_key
+        clock.shift(120)
+        sessions = [SessionStore(key) for _ in range(40)]
+        for session in sessions:
+            session.items()
+
+        assert together(lambda session: session.touch(), sessions).count(True) == 1
+        late = SessionStore(key)
+        late.items()
+        assert late.touch() is False
+
+
+class TestRotations:
+    def test_one_session_one_new_key(self, user):
+        """Of parallel rotations one gives a key; the others keep what they had."""
+        old = opened(SessionStore, user).session_key
+        sessions = [SessionStore(old) for _ in range(10)]
+        for session in sessions:
+            session.items()
+        together(lambda session: session.cycle_key(), sessions)
+        keys = {session.session_key for session in sessions}
+
+        assert live_of(user).count() == 1
+        assert len(keys - {old}) == 1
+        assert all(lives(SessionStore, key) for key in keys)
+        losers = [session for session in sessions if session.session_key == old]
+        assert len(losers) == 9
+        assert all(session.by_previous_key for session in losers)
+
+    def test_with_saves_at_once(self, user):
+        """A rotation among saves loses none of the data."""
+        old = opened(SessionStore, user).session_key
+        sessions = [SessionStore(old) for _ in range(9)]
+        for number, session in enumerate(sessions):
+            session[str(number)] = number
+
+        def act(session):
+            if session is sessions[4]:
+                session.cycle_key()
+            else:
+                session.save()
+
+        together(act, sessions)
+        data = SessionStore(sessions[4].session_key)
+
+        assert {str(number) for number in range(9)} <= set(data.keys())
