@@ -129,15 +129,16 @@ class SessionStore(TrackedSession):
 
     def _touched(self, row: Row) -> None:
         # Beside the entry, not in it: a copy written back here could hide a save.
-        put_after_commit(
-            copies(), _pulse(row), self._pulse_life(row), using=self._using
-        )
+        after_commit(partial(self._send_pulse, row), using=self._using)
+
+    def _send_pulse(self, row: Row) -> bool:
+        [(key, pulse)] = _pulse(row).items()
+        return copies().refresh(key, pulse, self._pulse_life(row))
 
     def _write_touch(self, row: Row, now: datetime, before: datetime) -> bool:
         if conf.touch_store == "cache" and self._may_stay_behind(row, now):
             moved = row._replace(last_activity=max(now, row.last_activity))
-            [(key, pulse)] = _pulse(moved).items()
-            if copies().refresh(key, pulse, self._pulse_life(row)):
+            if self._send_pulse(moved):
                 self._row = moved
                 return True
         return super()._write_touch(row, now, before)

@@ -178,12 +178,19 @@ class _Waiting:
 
 
 class _WaitingValues(_Waiting):
-    def __init__(self, copies: Copies, values: dict[str, bytes], ttl: float) -> None:
-        super().__init__(self.put)
-        self.copies, self.values, self.ttl = copies, values, ttl
+    def __init__(self, copies: Copies) -> None:
+        super().__init__(self._put)
+        self._copies = copies
+        self._values: dict[str, bytes] = {}
+        self._ttl, self._urgent = 0.0, False
 
-    def put(self) -> None:
-        self.copies.put(self.values, self.ttl, urgent=True)
+    def include(self, values: Mapping[str, bytes], ttl: float, urgent: bool) -> None:
+        self._values |= values
+        self._ttl = max(self._ttl, ttl)
+        self._urgent |= urgent
+
+    def _put(self) -> None:
+        self._copies.put(self._values, self._ttl, urgent=self._urgent)
 
 
 def after_commit(work: Callable[[], object], *, using: str) -> None:
@@ -193,7 +200,7 @@ def after_commit(work: Callable[[], object], *, using: str) -> None:
 
 def put_after_commit(
     copies: Copies,
-    values: dict[str, bytes],
+    values: Mapping[str, bytes],
     ttl: float,
     *,
     using: str,
@@ -211,14 +218,15 @@ def put_after_commit(
         return
     waiting: list[Any] = connection.run_on_commit
     latest = next((w for w in reversed(waiting) if isinstance(w[1], _Waiting)), None)
-    # Only into the latest of ours: what was set last must stay last.
+    # Only with the latest of ours: what was set last must stay last.
     if latest and latest[0] == {*connection.savepoint_ids}:
-        values_of = latest[1]
-        if isinstance(values_of, _WaitingValues):
-            values_of.values |= values
-            values_of.ttl = max(values_of.ttl, ttl)
+        together = latest[1]
+        if isinstance(together, _WaitingValues):
+            together.include(values, ttl, urgent)
             return
-    transaction.on_commit(_WaitingValues(copies, values, ttl), using=using)
+    alone = _WaitingValues(copies)
+    alone.include(values, ttl, urgent)
+    transaction.on_commit(alone, using=using)
 
 
 def is_pending(using: str) -> bool:
