@@ -39,7 +39,6 @@ class SessionAdmin(RevokingAdmin):
         "level",
         "created",
         "active",
-        "expires",
         "state",
     )
     sortable_by = ("created", "active")
@@ -54,7 +53,6 @@ class SessionAdmin(RevokingAdmin):
         "owner",
         "impersonator",
         "state",
-        "expires",
         "device",
         "user_agent",
         "ip_address",
@@ -151,19 +149,16 @@ class SessionAdmin(RevokingAdmin):
     def active(self, session: Session) -> str:
         return short_time(session.last_activity)
 
-    @admin.display(description=gettext_lazy("expires"))
-    def expires(self, session: Session) -> str:
-        """The true deadline: what the column of that name holds may trail it."""
-        found = overview.standing(session, timezone.now())
-        return short_time(found.deadline) if found.is_live else ""
-
     @admin.display(description=gettext_lazy("state"))
     def state(self, session: Session) -> str:
+        """Until when, by the true deadline, or why and since when not any more."""
         found = overview.standing(session, timezone.now())
+        moment = short_time(found.deadline)
         if found.is_live:
-            return _("Live")
+            return _("Live until %(moment)s") % {"moment": moment}
         reason = session.end_reason or (found.reason.value if found.reason else "")
-        return overview.reason_text(reason)
+        text = overview.reason_text(reason)
+        return _("%(reason)s, %(moment)s") % {"reason": text, "moment": moment}
 
 
 def _has_superusers() -> bool:

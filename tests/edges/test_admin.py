@@ -90,9 +90,30 @@ class TestList:
         assert user.username in text
         assert "Firefox on Linux" in text
         assert "203.0.113.9" in text
-        assert "Live" in text
         deadline = session.last_activity + timedelta(minutes=30)
-        assert date_format(deadline, "SHORT_DATETIME_FORMAT") in text
+        moment = date_format(deadline, "SHORT_DATETIME_FORMAT")
+        assert f"Live until {moment}" in text
+
+    def test_state_of_what_is_over_says_why_and_since_when(self, user, desk):
+        """Ended by a verb or by time alone, a row tells the reason and the moment."""
+        ended = SessionFactory(user=user).public_id
+        lifecycle.end(ended)
+        since = timezone.now() - timedelta(hours=2)
+        SessionRowFactory(
+            user=user,
+            created_at=since,
+            last_activity=since,
+            expires_at=since + timedelta(hours=12),
+        )
+
+        text = desk.get(SESSIONS + "?state=all").content.decode()
+
+        def shown(moment):
+            return date_format(moment, "SHORT_DATETIME_FORMAT")
+
+        assert f"Revoked, {shown(Session.objects.get(pk=ended).ended_at)}" in text
+        idle_at = since + timedelta(minutes=30)
+        assert f"Inactive for too long, {shown(idle_at)}" in text
 
     def test_number_of_queries_does_not_follow_the_number_of_rows(self, throne):
         """A hundred sessions of a hundred users cost what ten do."""
