@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 
+import pyotp
 import pytest
 from django.conf import settings
 
@@ -207,9 +209,9 @@ class TestPages:
     def test_a_public_page_says_that_the_session_ended(self, site):
         """A page that is open to all stays open, and tells why it greets nobody."""
         old, new = Browser(site), Browser(site)
-        old.sign_in("amara", PASSWORD)
+        old.sign_in("leila", PASSWORD)
         for _ in range(3):
-            new.sign_in("amara", PASSWORD)
+            new.sign_in("leila", PASSWORD)
             new.cookies.clear()
 
         page = old.get("/shelf/")
@@ -347,6 +349,27 @@ class TestAccount:
         assert session_id not in page.text
         assert there.get("/api/profile").json()["reason"] == "revoked"
         assert here.get("/api/profile").status == 200
+
+    def test_a_second_factor_stands_between_the_password_and_the_profile(self, site):
+        """With an app enrolled, the password alone signs nobody in."""
+        amara, add = Browser(site), "/account/mfa/app/add/"
+        amara.sign_in("amara", PASSWORD)
+        secret = re.search(r'class="secret">([A-Z2-7 ]+)<', amara.get(add).text)
+        assert secret is not None
+        app = pyotp.TOTP(secret[1].replace(" ", ""))
+        codes = amara.submit(add, code=app.now(), name="Phone")
+        assert "recovery codes" in codes.text
+
+        stranger = Browser(site)
+        asked = stranger.sign_in("amara", PASSWORD)
+        assert asked.path.startswith("/account/mfa/verify/")
+        assert stranger.get("/api/profile").status == 401
+        # A code works once, and the enrolment took this one.
+        following = app.at(time.time() + app.interval)
+        page = stranger.submit(asked.path, code=following)
+
+        assert page.path == "/profile/"
+        assert "AAL 2, with a second factor" in page.text
 
 
 class TestSupport:
