@@ -22,6 +22,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import Promise
+from django.utils.http import escape_leading_slashes
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
@@ -199,7 +200,9 @@ def to_login(request: HttpRequest, reason: str = "") -> HttpResponseRedirect:
     """Redirect to the login page and, after it, back to this request's page."""
     url = resolve_url(settings.LOGIN_URL)
     # After a refused POST there is no page to come back to but this one's GET.
-    query = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()}, safe="/")
+    # Escaped, since a path like //elsewhere is a whole address to a careless reader.
+    here = escape_leading_slashes(request.get_full_path())
+    query = urlencode({REDIRECT_FIELD_NAME: here}, safe="/")
     url += ("&" if "?" in url else "?") + query
     return HttpResponseRedirect(_with_reason(url, reason) if reason else url)
 

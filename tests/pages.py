@@ -20,6 +20,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.urls import path
 from django.views import View
 
+from django_secure_sessions import lifecycle
 from django_secure_sessions.decorators import (
     RoleRequiredMixin,
     SessionRequiredMixin,
@@ -135,6 +136,18 @@ def status(request, code):
     return HttpResponse(str(code), status=code)
 
 
+def end_and_put(request):
+    """Do what another request might do at the same time, and then write."""
+    lifecycle.end_all(request.user)
+    request.session["a"] = "b"
+    return HttpResponse("put")
+
+
+def end_put_and_miss(request):
+    end_and_put(request)
+    raise Http404
+
+
 @passive
 def poll(request):
     return HttpResponse(str(request.user.pk))
@@ -208,6 +221,8 @@ urlpatterns = [
     path("rotate/", rotate),
     path("expire-in/<int:seconds>/", expire_in),
     path("change-password/", change_password),
+    path("end-and-put/", end_and_put),
+    path("end-put-and-miss/", end_put_and_miss),
     path("status/<int:code>/", status),
     path("poll/", poll, name="poll"),
     path("private/", private),
