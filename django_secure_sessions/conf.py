@@ -55,6 +55,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "MFA_TRUSTED_DEVICE_AGE": None,
         "MFA_ON_CHANGE": "end_others",
         "MFA_RP_ID": "",
+        "MFA_NOTIFY": "django_secure_sessions.mfa.notices.send_mail",
         "RECENT_AUTH": timedelta(minutes=15),
         # Answers
         "ROLES": "django_secure_sessions.roles.default_roles",
@@ -207,6 +208,11 @@ class Settings:
     def mfa_rp_id(self) -> str:
         """The domain that security keys are bound to; ``""`` for the host's."""
         return str(self.get("MFA_RP_ID"))
+
+    @property
+    def mfa_notify(self) -> Callable[[Any], None] | None:
+        """What tells a user of a ``SessionEvent``; ``None`` tells nobody."""
+        return self._imported("MFA_NOTIFY")
 
     @property
     def recent_auth(self) -> timedelta:

@@ -17,8 +17,9 @@ from .backends.base import TrackedSession
 from .backends.stored import Proof
 from .client import identify
 from .conf import conf
-from .mfa import devices, factors, pending
+from .mfa import devices, factors, notices, pending
 from .models import Session, SessionEvent
+from .signals import event_recorded
 from .state import EndReason, EventKind
 
 _UID = "secure_sessions."
@@ -31,6 +32,7 @@ def connect() -> None:
     signals.user_logged_out.connect(logged_out, dispatch_uid=_UID + "logged_out")
     signals.user_login_failed.connect(login_failed, dispatch_uid=_UID + "failed")
     post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
+    event_recorded.connect(recorded, dispatch_uid=_UID + "recorded")
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
     if getattr(ending.engine(), "keeps_copies", False):
         connect_to_rows()
@@ -166,6 +168,11 @@ def user_saved(
             lifecycle.end_others(instance, keep, reason=EndReason.PASSWORD_CHANGED)
         elif conf.on_password_change == "end_all":  # noqa: S105
             lifecycle.end_all(instance, reason=EndReason.PASSWORD_CHANGED)
+
+
+def recorded(sender: Any, event: SessionEvent, **kwargs: Any) -> None:
+    """Tell a user what happened to the second factor."""
+    notices.notify(event)
 
 
 def user_deleted(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:

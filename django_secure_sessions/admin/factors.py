@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_secure_sessions.models import Authenticator
 
-from .reading import ChoiceFilter, ReadingAdmin, dates, username_lookup
+from .reading import ChoiceFilter, dates, username_lookup
+from .resetting import ResettingAdmin
 
 
 class TypeFilter(ChoiceFilter):
@@ -26,8 +27,8 @@ class TypeFilter(ChoiceFilter):
 
 
 @admin.register(Authenticator)
-class AuthenticatorAdmin(ReadingAdmin[Authenticator]):
-    """Lists factors without their secrets."""
+class AuthenticatorAdmin(ResettingAdmin):
+    """Lists factors without their secrets, and resets those of a user."""
 
     list_display = (
         "user",

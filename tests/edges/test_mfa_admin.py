@@ -1,0 +1,231 @@
+"""What staff can do to second factors, and what their owners hear of it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core import mail
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from django_secure_sessions.mfa import changes, factors
+from django_secure_sessions.models import Authenticator, Session, SessionEvent
+from django_secure_sessions.signals import event_recorded
+from django_secure_sessions.state import ClientInfo
+from tests.factories import UserFactory
+from tests.mfa import code_at, give_recovery_codes, give_totp, wrong_code
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
+
+LIST = "/admin/django_secure_sessions/authenticator/"
+VERIFY = "/account/mfa/verify/"
+
+
+@pytest.fixture
+def member(db):
+    """Return a user with an authenticator app, as ``member.secret``."""
+    person = UserFactory()
+    person.secret = give_totp(person)
+    return person
+
+
+def staff(*codenames, **values):
+    """Return a browser of a member of staff with these permissions."""
+    person = UserFactory(is_staff=True, **values)
+    person.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    browser = Client()
+    browser.get(f"/enter/{person.pk}/")
+    browser.name = person.username
+    return browser
+
+
+def reset(browser, member, **sent):
+    """Choose the action for the member's factors and send the confirmation."""
+    chosen = Authenticator.objects.filter(user=member).values_list("pk", flat=True)
+    data = {"action": "reset_factors", "_selected_action": list(chosen), **sent}
+    return browser.post(LIST, data)
+
+
+class TestReset:
+    CONFIRMED = {"confirmed": "yes", "reason": "Showed her passport"}
+
+    def test_it_asks_first(self, member):
+        """The page names the user and wants a reason; nothing happened yet."""
+        page = reset(staff("reset_mfa"), member)
+        assert member.username in page.content.decode()
+        assert 'name="reason"' in page.content.decode()
+        assert factors.has_factor(member.pk)
+
+    def test_with_a_reason_everything_goes(self, member):
+        """Factors and sessions end; the history has actor and reason."""
+        give_recovery_codes(member)
+        own = Client()
+        own.get(f"/enter/{member.pk}/")
+        own.post(VERIFY, {"code": code_at(member.secret, timezone.now())})
+        browser = staff("reset_mfa")
+
+        reset(browser, member, **self.CONFIRMED)
+
+        assert not Authenticator.objects.filter(user=member).exists()
+        assert Session.objects.get(user=member).end_reason == "mfa_reset"
+        event = SessionEvent.objects.get(kind="mfa_reset", session_id=None)
+        assert event.user == member
+        assert event.actor == browser.name
+        assert event.detail == {"reason": "Showed her passport"}
+        assert own.get("/who/").json() == {"user": None}
+
+    @pytest.mark.parametrize("reason", ["", "   ", "x" * 201])
+    def test_without_a_reason_nothing_goes(self, member, reason):
+        """It is asked for again."""
+        page = reset(staff("reset_mfa"), member, confirmed="yes", reason=reason)
+        assert page.status_code == 200
+        assert factors.has_factor(member.pk)
+
+    def test_it_takes_the_permission(self, member):
+        """Whoever may only look can't, by whatever form."""
+        browser = staff("view_authenticator")
+        assert "reset_factors" not in browser.get(LIST).content.decode()
+        reset(browser, member, **self.CONFIRMED)
+        assert factors.has_factor(member.pk)
+
+    def test_only_a_superuser_resets_a_superuser(self, member):
+        """Or the help desk could become one with a password alone."""
+        type(member).objects.filter(pk=member.pk).update(is_superuser=True)
+        assert reset(staff("reset_mfa"), member, **self.CONFIRMED).status_code == 403
+        assert factors.has_factor(member.pk)
+        reset(staff(is_superuser=True), member, **self.CONFIRMED)
+        assert not factors.has_factor(member.pk)
+
+    def test_no_page_of_the_admin_shows_a_secret(self, member):
+        """Neither the list nor the page of a factor, to a superuser either."""
+        browser = staff(is_superuser=True)
+        factor = Authenticator.objects.get(user=member)
+        for url in (LIST, f"{LIST}{factor.pk}/change/"):
+            page = browser.get(url).content.decode()
+            assert member.secret not in page
+            assert bytes(factor.secret).hex() not in page
+
+
+class TestNotices:
+    """Mails that tell the owner, sent once the change is committed."""
+
+    @pytest.fixture(autouse=True)
+    def _committing(self, django_capture_on_commit_callbacks):
+        self.committing = lambda: django_capture_on_commit_callbacks(execute=True)
+
+    def guess(self, member, times):
+        browser = Client()
+        with self.committing():
+            browser.get(f"/enter/{member.pk}/")
+            for _ in range(times):
+                bad = wrong_code(member.secret, timezone.now())
+                browser.post(VERIFY, {"code": bad})
+        return browser
+
+    def test_a_new_factor(self, member):
+        """Somebody added a factor: the owner reads of it, with place and time."""
+        with self.committing():
+            changes.added(
+                member,
+                Authenticator.objects.get(),
+                keep=None,
+                now=timezone.now(),
+                client=ClientInfo("192.0.2.7"),
+            )
+        (message,) = mail.outbox
+        assert message.to == [member.email]
+        assert "added" in message.body
+        assert "192.0.2.7" in message.body
+
+    def test_a_removed_factor(self, member):
+        """Removal is what a thief would begin with."""
+        factor = Authenticator.objects.get()
+        with self.committing():
+            changes.removed(
+                member,
+                factor.pk,
+                keep=None,
+                now=timezone.now(),
+                client=ClientInfo(),
+            )
+        assert "removed" in mail.outbox[0].body
+
+    def test_a_used_recovery_code(self, member):
+        """Each use is told."""
+        codes = give_recovery_codes(member)
+        browser = self.guess(member, 0)
+        with self.committing():
+            browser.post(VERIFY, {"recovery_code": codes[0]})
+        assert "recovery codes was used" in mail.outbox[0].body
+        assert codes[0] not in mail.outbox[0].body
+
+    def test_five_failures(self, member):
+        """At the fifth, once: four slips are nobody's business."""
+        self.guess(member, 4)
+        assert mail.outbox == []
+        self.guess(member, 1)
+        assert len(mail.outbox) == 1
+        assert "knows your password" in mail.outbox[0].body
+
+    def test_a_reset(self, member):
+        """What an administrator did, its owner hears of."""
+        with self.committing():
+            changes.reset(
+                member,
+                actor="root",
+                reason="",
+                now=timezone.now(),
+                client=ClientInfo(),
+            )
+        assert "administrator" in mail.outbox[0].body
+
+    def test_what_is_rolled_back_is_told_to_nobody(self, member):
+        """No commit, no mail."""
+        changes.regenerated(
+            member, session_id=None, now=timezone.now(), client=ClientInfo()
+        )
+        assert mail.outbox == []
+
+    def test_a_mail_server_that_is_down_blocks_nothing(self, member, caplog):
+        """The change holds, and the failure is in the log."""
+        with (
+            override_settings(EMAIL_BACKEND="tests.nowhere.Backend"),
+            caplog.at_level(logging.ERROR),
+            self.committing(),
+        ):
+            codes = changes.regenerated(
+                member, session_id=None, now=timezone.now(), client=ClientInfo()
+            )
+        assert len(codes) == 10
+        assert "was not sent" in caplog.text
+        assert member.email not in caplog.text
+
+    @override_settings(SECURE_SESSIONS={"MFA_NOTIFY": None})
+    def test_a_site_can_do_without(self, member):
+        """No mails, and the signal is still there for whoever listens."""
+        heard = []
+
+        def hear(event, **kwargs):
+            heard.append(event.kind)
+
+        event_recorded.connect(hear)
+        try:
+            with self.committing():
+                changes.regenerated(
+                    member, session_id=None, now=timezone.now(), client=ClientInfo()
+                )
+        finally:
+            event_recorded.disconnect(hear)
+        assert mail.outbox == []
+        assert heard == ["recovery_regenerated"]
+
+    def test_who_has_no_address_gets_no_mail(self, member):
+        """And nothing fails for it."""
+        type(member).objects.update(email="")
+        with self.committing():
+            changes.regenerated(
+                member, session_id=None, now=timezone.now(), client=ClientInfo()
+            )
+        assert mail.outbox == []
