@@ -153,7 +153,7 @@ class TestEndMeanwhile:
         forget_copies(session)
 
         with stopped(
-            monkeypatch, Copies, "put", lambda: reopened(store, key).touch()
+            monkeypatch, Copies, "refresh", lambda: reopened(store, key).touch()
         ) as touching:
             end(session, user)
 
