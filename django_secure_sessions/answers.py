@@ -22,8 +22,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import Promise
-from django.utils.http import escape_leading_slashes
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import (
+    escape_leading_slashes,
+    url_has_allowed_host_and_scheme,
+)
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
