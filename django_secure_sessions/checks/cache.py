@@ -18,6 +18,8 @@ from django.utils.module_loading import import_string
 
 from django_secure_sessions.conf import conf
 
+from .values import written
+
 BYTES_SERIALIZER = "django_secure_sessions.contrib.redis.BytesSerializer"
 BYTES_SERDE = "django_secure_sessions.contrib.memcached.BytesSerde"
 # No string and no pickle: comes back unchanged only where nothing interprets it.
@@ -111,7 +113,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
 
 def check_touch_store(**kwargs: Any) -> list[CheckMessage]:
     """W206: activity is to stay in a cache that the engine does not have."""
-    if conf.touch_store != "cache" or _is_in_use():
+    if written().get("TOUCH_STORE") != "cache" or _is_in_use():
         return []
     return [
         Warning(

@@ -10,6 +10,7 @@ import django
 import pytest
 from django.core import checks as django_checks
 from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from django_secure_sessions import checks
@@ -69,7 +70,14 @@ class TestSilence:
     def test_defaults_pass(self, settings):
         """A site that sets nothing of ours has nothing to mend."""
         assert found(settings) == {}
-        call_command("check")
+
+    @pytest.mark.django_db
+    def test_they_are_part_of_manage_check(self, settings):
+        """The command that every deployment runs tells of our findings."""
+        settings.SECURE_SESSIONS = {"MAX_SESSION": 3}
+
+        with pytest.raises(SystemCheckError, match=r"secure_sessions\.E002"):
+            call_command("check")
 
     def test_hardened_site_passes_deployment(self, settings):
         """Every deployment warning can be mended."""
