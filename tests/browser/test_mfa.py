@@ -1,0 +1,210 @@
+"""A second factor from the first code to the admin's door, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.sync_api import expect
+
+from tests.example_site import running_site
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "low-tide-at-nine"
+PHONE = {"width": 390, "height": 844}
+# Set to a folder to keep pictures of the pages for a look.
+PICTURES = os.environ.get("SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Serve the demo for all tests of this module."""
+    with running_site(tmp_path_factory.mktemp("mfa")) as site:
+        yield site
+
+
+@pytest.fixture
+def open_browser(chromium, site):
+    """Return a way to open browsers that share nothing; each gives a page."""
+    contexts, complaints = [], []
+
+    def open_browser(**options):
+        # A domain, since security keys refuse to be bound to an address.
+        address = site.address.replace("127.0.0.1", "localhost")
+        context = chromium.new_context(base_url=address, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if said.type == "error" else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+    # A refused code is an error to the console too; it is what the test asked for.
+    unexpected = [text for text in complaints if "status of 401" not in text]
+    assert unexpected == []
+
+
+class App:
+    """An authenticator app: each code of it is shown once."""
+
+    def __init__(self, secret):
+        self.totp, self.last = pyotp.TOTP(secret), 0
+
+    def code(self):
+        """Return a code that was not shown yet; the window has room for two."""
+        current = int(time.time()) // 30
+        self.last = max(current, self.last + 1)
+        assert self.last <= current + 1
+        return self.totp.generate_otp(self.last)
+
+
+def picture(page, name):
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+def type_password(page, username, path="/login/"):
+    page.goto(path)
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    button = re.compile("^(Sign in|Log in)$")
+    page.locator("#main, #content").get_by_role("button", name=button).click()
+
+
+def sign_out(page):
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+
+
+def type_code(page, code):
+    page.get_by_label("Code from your authenticator app").fill(code)
+    page.locator("form", has=page.locator("#code")).get_by_role(
+        "button", name="Continue"
+    ).click()
+
+
+def set_up_app(page):
+    """Add an authenticator app; return it and the recovery codes."""
+    page.goto("/account/mfa/app/add/")
+    secret = page.locator("code.secret").inner_text().replace(" ", "")
+    app = App(secret)
+    picture(page, "add-app")
+    page.get_by_label("Code the app shows now").fill(app.code())
+    page.get_by_label(re.compile("^Name")).fill("Pocket phone")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
+    picture(page, "recovery-codes")
+    codes = page.locator(".recovery-codes code").all_inner_texts()
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_role("heading", name="Pocket phone")).to_be_visible()
+    picture(page, "overview")
+    return app, codes
+
+
+def test_from_the_first_code_to_a_security_key(open_browser):
+    """Enrol, sign out, in with a code, with a recovery code, with a key."""
+    page = open_browser()
+    type_password(page, "amara")
+    app, recovery_codes = set_up_app(page)
+    assert len(recovery_codes) == 10
+
+    sign_out(page)
+    type_password(page, "amara")
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
+    expect(page.get_by_label("Code from your authenticator app")).to_be_focused()
+    picture(page, "verify")
+    # Half done is not signed in.
+    expect(page.get_by_role("link", name="Profile")).to_have_count(0)
+    type_code(page, "000000")
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    picture(page, "verify-wrong")
+    type_code(page, app.code())
+    expect(page).to_have_url(re.compile("/profile/$"))
+
+    sign_out(page)
+    type_password(page, "amara")
+    page.get_by_text("Use a recovery code instead").click()
+    page.get_by_label("Recovery code").fill(recovery_codes[0].lower())
+    page.locator("form", has=page.locator("#recovery_code")).get_by_role(
+        "button", name="Continue"
+    ).click()
+    expect(page).to_have_url(re.compile("/profile/$"))
+
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    devices.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "usb",
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+    page.goto("/account/mfa/key/add/")
+    page.get_by_label(re.compile("^Name")).fill("Blue key")
+    picture(page, "add-key")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("heading", name="Blue key")).to_be_visible()
+    expect(page.get_by_text("9 recovery codes are left")).to_be_visible()
+
+    sign_out(page)
+    type_password(page, "amara")
+    page.get_by_role("button", name="Use a security key or passkey").click()
+    expect(page).to_have_url(re.compile("/profile/$"))
+
+
+def test_the_admin_asks_for_the_code_as_well(open_browser):
+    """An administrator's password alone opens no page of the admin."""
+    page = open_browser()
+    type_password(page, "ingrid")
+    app, _ = set_up_app(page)
+    sign_out(page)
+
+    type_password(page, "ingrid", "/admin/login/?next=/admin/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
+    page.goto("/admin/")
+    expect(page).to_have_url(re.compile("/admin/login/"))
+    page.goto("/account/mfa/verify/?next=/admin/")
+    type_code(page, app.code())
+
+    expect(page).to_have_url(re.compile("/admin/$"))
+    expect(page.get_by_role("link", name="Authenticators")).to_be_visible()
+
+
+def test_no_script_is_needed_for_a_code(open_browser):
+    """Set up and sign in with scripts switched off, on a phone."""
+    page = open_browser(java_script_enabled=False, viewport=PHONE)
+    type_password(page, "jun")
+    app, _ = set_up_app(page)
+    picture(page, "overview-phone")
+    sign_out(page)
+    type_password(page, "jun")
+    picture(page, "verify-phone")
+    type_code(page, app.code())
+    expect(page).to_have_url(re.compile("/profile/$"))
+
+
+def test_the_pages_fit_a_phone(open_browser):
+    """Nothing is wider than a screen of 390 pixels, the picture included."""
+    page = open_browser(viewport=PHONE)
+    type_password(page, "leila")
+    for path in ("/account/mfa/", "/account/mfa/app/add/", "/account/mfa/key/add/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    picture(page, "add-key-phone")
+    page.goto("/account/mfa/app/add/")
+    picture(page, "add-app-phone")
