@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from django_secure_sessions.models import Authenticator
 
-from .reading import ChoiceFilter, dates, username_lookup
+from .reading import ChoiceFilter, dates, of_users_named
 from .resetting import ResettingAdmin
 
 
@@ -54,5 +54,5 @@ class AuthenticatorAdmin(ResettingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Authenticator], search_term: str
     ) -> tuple[QuerySet[Authenticator], bool]:
-        by_name = Q(**{username_lookup("icontains"): search_term.strip()})
-        return queryset.filter(by_name), False
+        term = search_term.strip()
+        return queryset.filter(of_users_named(term)) if term else queryset, False

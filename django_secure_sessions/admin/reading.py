@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,12 +10,17 @@ from django.contrib import admin
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.paginator import Paginator
 from django.db import models
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
 
 Row = TypeVar("Row", bound=models.Model)
+
+# The beginning of an address, or of one that the privacy mode hashed. Other words
+# are spared the look at every row.
+ADDRESS_LIKE = re.compile(r"(h:)?[0-9a-fA-F.:]+")
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin
@@ -125,9 +131,24 @@ def dates(field: str) -> frozenset[str]:
     return frozenset(f"{field}__{lookup}" for lookup in ("gte", "lt", "isnull"))
 
 
-def username_lookup(lookup: str) -> str:
-    """Return the lookup of a related user's name, whatever the user model."""
-    return f"user__{get_user_model().USERNAME_FIELD}__{lookup}"
+def of_users_named(term: str) -> Q:
+    """
+    Return the rows of users whose name contains ``term``, whatever the user model.
+
+    By a subquery: joined, the name of every row's user would be compared.
+    """
+    model = get_user_model()
+    named = model._default_manager.filter(
+        **{f"{model.USERNAME_FIELD}__icontains": term}
+    )
+    return Q(user__in=named.order_by().values("pk"))
+
+
+def from_address(term: str) -> Q:
+    """Return the rows from addresses that begin with ``term``, if any can."""
+    if ADDRESS_LIKE.fullmatch(term) is None:
+        return Q(pk__in=[])
+    return Q(ip_address__startswith=term)
 
 
 def short_time(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -78,13 +78,6 @@ def state_of(query: Any) -> str:
         return str(state)
     # A reason is something only ended sessions have.
     return ENDED if query.get(ReasonFilter.parameter_name) else LIVE
-
-
-def ordering_of(query: Any) -> list[Any]:
-    """Return an order that an index provides for the state asked for."""
-    if state_of(query) == ENDED:
-        return [F("ended_at").desc()]
-    return [F("expires_at").desc()]
 
 
 class ReasonFilter(ChoiceFilter):
