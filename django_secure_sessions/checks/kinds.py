@@ -153,6 +153,7 @@ KINDS: dict[str, Kind] = {
     "MFA_TRUSTED_DEVICE_AGE": optional(span()),
     "MFA_ON_CHANGE": _ON_CHANGE,
     "MFA_RP_ID": text,
+    "MFA_NOTIFY": optional(function),
     "RECENT_AUTH": span(_SECOND),
     "ROLES": function,
     "API_PREFIXES": prefixes,

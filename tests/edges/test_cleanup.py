@@ -335,6 +335,17 @@ class TestInSmallSteps:
 
         assert statements() == one
 
+    def test_events_nobody_hears_stay_in_the_database(self, user, now):
+        """Without listeners the events of a batch are copied, not fetched and sent."""
+        SessionRowFactory.create_batch(2, expired=True, user=user)
+
+        with CaptureQueriesContext(connection) as captured:
+            purge(now)
+
+        inserts = [q["sql"] for q in captured if q["sql"].startswith("INSERT")]
+        assert len(inserts) == 1
+        assert " SELECT " in inserts[0]
+
     def test_django_s_command_does_the_same(self, user):
         """clearsessions ends and deletes as cleanup_sessions does."""
         SessionRowFactory(expired=True)
