@@ -18,6 +18,7 @@ import json
 import struct
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,9 +40,12 @@ FLOOR = b"below "
 SKEW = timedelta(seconds=5)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LENGTHS = struct.Struct(">qH")
-_MOMENT = struct.Struct(">q")
 _TICK = timedelta(microseconds=1)
+_MOMENT = struct.Struct(">q")
+# Read at, created, authenticated, active, expires; id, version, level; length of
+# what follows as JSON. The sealed payload is the rest.
+_HEAD = struct.Struct(">qqqqq16sIHI")
+_NEVER = -(2**63)
 
 
 class Keys(NamedTuple):
@@ -69,14 +73,7 @@ def encode(row: Row, as_of: datetime) -> bytes:
         user_id = str(user_id)
     facts = json.dumps(
         (
-            row.id.hex,
             user_id,
-            row.version,
-            _ticks(row.created_at),
-            row.authenticated_at and _ticks(row.authenticated_at),
-            _ticks(row.last_activity),
-            _ticks(row.expires_at),
-            row.aal,
             row.amr,
             row.ip_address,
             row.user_agent,
@@ -86,7 +83,19 @@ def encode(row: Row, as_of: datetime) -> bytes:
         ),
         separators=(",", ":"),
     ).encode()
-    body = _LENGTHS.pack(_ticks(as_of), len(facts)) + facts + bytes(row.data)
+    authenticated = row.authenticated_at
+    head = _HEAD.pack(
+        _ticks(as_of),
+        _ticks(row.created_at),
+        _NEVER if authenticated is None else _ticks(authenticated),
+        _ticks(row.last_activity),
+        _ticks(row.expires_at),
+        row.id.bytes,
+        row.version,
+        row.aal,
+        len(facts),
+    )
+    body = head + facts + bytes(row.data)
     return ENTRY + _mac(ENTRY, row.key_digest, body) + body
 
 
@@ -102,40 +111,39 @@ def decode(
     body = _opened(ENTRY, digest, value)
     if body is None:
         return None, False
-    read_at, length = _LENGTHS.unpack_from(body)
-    age = now - _moment(read_at)
-    if not -SKEW <= age < life:
-        return None, True
-    start = _LENGTHS.size
-    facts = json.loads(body[start : start + length])
-    (row_id, user_id, version, created, authenticated, active, expires) = facts[:7]
-    aal, amr, ip_address, user_agent, impersonator, idle, absolute = facts[7:]
-    return (
-        Row(
-            id=UUID(hex=row_id),
-            key_digest=digest,
-            user_id=user_id if user_id is None else _user_id_field().to_python(user_id),
-            data=body[start + length :],
-            version=version,
-            created_at=_moment(created),
-            authenticated_at=None if authenticated is None else _moment(authenticated),
-            last_activity=_moment(active),
-            expires_at=_moment(expires),
-            aal=aal,
-            amr=amr,
-            ip_address=ip_address,
-            user_agent=user_agent,
-            impersonator=impersonator,
-            ended_at=None,
-            end_reason="",
-            previous_digest=None,
-            previous_seal=None,
-            rotated_at=None,
-            idle_seconds=idle,
-            absolute_seconds=absolute,
-        ),
-        True,
+    (read, created, authenticated, active, expires, row_id, version, aal, length) = (
+        _HEAD.unpack_from(body)
     )
+    if not -SKEW <= now - _moment(read) < life:
+        return None, True
+    end = _HEAD.size + length
+    user_id, amr, ip, user_agent, impersonator, idle, absolute = json.loads(
+        body[_HEAD.size : end]
+    )
+    row = Row(
+        UUID(bytes=row_id),
+        digest,
+        None if user_id is None else _user_id_field().to_python(user_id),
+        body[end:],
+        version,
+        _moment(created),
+        None if authenticated == _NEVER else _moment(authenticated),
+        _moment(active),
+        _moment(expires),
+        aal,
+        amr,
+        ip,
+        user_agent,
+        impersonator,
+        ended_at=None,
+        end_reason="",
+        previous_digest=None,
+        previous_seal=None,
+        rotated_at=None,
+        idle_seconds=idle,
+        absolute_seconds=absolute,
+    )
+    return row, True
 
 
 def floor(version: int) -> bytes:
@@ -174,8 +182,12 @@ def _opened(kind: bytes, digest: UUID, value: Any) -> bytes | None:
 
 
 def _mac(kind: bytes, digest: UUID, body: bytes) -> bytes:
-    key = _mac_key(settings.SECRET_KEY)
-    return hmac.digest(key, kind + digest.bytes + body, "sha256")[:MAC_LENGTH]
+    # Keyed BLAKE2, RFC 7693: one pass, where HMAC takes two and ten times as long.
+    return blake2b(
+        kind + digest.bytes + body,
+        key=_mac_key(settings.SECRET_KEY),
+        digest_size=MAC_LENGTH,
+    ).digest()
 
 
 @lru_cache(maxsize=8)
@@ -197,5 +209,6 @@ def _ticks(moment: datetime) -> int:
 
 
 def _moment(ticks: int) -> datetime:
-    moment = _EPOCH + timedelta(microseconds=ticks)
+    # A float holds microseconds exactly for the next two centuries.
+    moment = datetime.fromtimestamp(ticks / 1_000_000, timezone.utc)
     return moment if settings.USE_TZ else site_time.make_naive(moment)
