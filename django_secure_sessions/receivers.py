@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model, signals
@@ -76,7 +75,7 @@ def logged_in(
         if not devices.is_trusted(user, token, now):
             pending.suspend(session, now)
             _take_away_user(request)
-            _note_half_login(request, user, now)
+            pending.record(user, identify(request), now)
             return
         session.proof = Proof(1, f"{session.proof.amr} {devices.METHOD}")
     if session.is_bound_to(user.pk):
@@ -98,17 +97,6 @@ def _take_away_user(request: Any) -> None:
 
 async def _nobody() -> AnonymousUser:
     return AnonymousUser()
-
-
-def _note_half_login(request: HttpRequest, user: Any, now: datetime) -> None:
-    event = events.build(
-        EventKind.MFA_REQUIRED,
-        now=now,
-        user_id=user.pk,
-        username=user.get_username(),
-        client=identify(request),
-    )
-    events.record([event])
 
 
 def logged_out(

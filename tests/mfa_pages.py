@@ -20,6 +20,7 @@ from django_secure_sessions.decorators import (
     recent_auth_required,
     session_required,
 )
+from django_secure_sessions.views.login import LoginView
 from tests.mfa import BACKEND
 
 
@@ -128,6 +129,11 @@ urlpatterns = [
         "login/",
         auth_views.LoginView.as_view(template_name="admin/login.html"),
         name="login",
+    ),
+    path(
+        "own/login/",
+        LoginView.as_view(template_name="admin/login.html"),
+        name="own_login",
     ),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path(

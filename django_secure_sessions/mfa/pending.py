@@ -23,10 +23,12 @@ from django.contrib.auth import (
 from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
+from django_secure_sessions import events
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.backends.stored import Proof
 from django_secure_sessions.conf import conf
 from django_secure_sessions.exceptions import NothingPending
+from django_secure_sessions.state import ClientInfo, EventKind
 
 from . import throttle
 
@@ -90,6 +92,18 @@ def begin(session: TrackedSession, user: Any, backend: str, now: datetime) -> No
             announced=False,
         ),
     )
+
+
+def record(user: Any, client: ClientInfo, now: datetime) -> None:
+    """Note that somebody knew a password and has yet to show a second factor."""
+    event = events.build(
+        EventKind.MFA_REQUIRED,
+        now=now,
+        user_id=user.pk,
+        username=user.get_username(),
+        client=client,
+    )
+    events.record([event])
 
 
 def find(session: TrackedSession, now: datetime) -> tuple[Pending, Any]:

@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 
 from django_secure_sessions.exceptions import AttemptsExhausted, CodeRejected
-from django_secure_sessions.mfa import recovery, throttle, totp, verify
+from django_secure_sessions.mfa import recovery, throttle, totp, verify, webauthn
 from django_secure_sessions.models import (
     Authenticator,
     RecoveryCode,
@@ -28,6 +28,7 @@ from tests.mfa import (
     reloaded,
     wrong_code,
 )
+from tests.security_key import SITE, Key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -145,3 +146,17 @@ def test_an_enrolment_is_confirmed_once(user):
 
     assert outcomes == {None: 1, CodeRejected: 19}
     assert Authenticator.objects.count() == 1
+
+
+def test_a_signature_counts_once(user):
+    """Twenty threads show the signature of a key that counts nothing: one wins."""
+    key, asked = Key(), webauthn.new_challenge(timezone.now())
+    webauthn.register(user, key.create(asked), asked, SITE, "", timezone.now())
+    asked = webauthn.new_challenge(timezone.now())
+    answer, now = key.sign(asked, count=0), timezone.now()
+
+    outcomes = at_once(
+        [lambda: webauthn.consume(user.pk, answer, asked, SITE, now)] * 20
+    )
+
+    assert outcomes == {None: 1, CodeRejected: 19}

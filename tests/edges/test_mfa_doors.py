@@ -60,7 +60,20 @@ def async_view(browser, member):
     return browser.get(f"/aenter/{member.pk}/")
 
 
-DOORS = [login_page, admin_login, password_reset, foreign_view, async_view]
+def own_login_page(browser, member):
+    return browser.post(
+        "/own/login/", {"username": member.username, "password": PASSWORD}
+    )
+
+
+DOORS = [
+    login_page,
+    own_login_page,
+    admin_login,
+    password_reset,
+    foreign_view,
+    async_view,
+]
 
 
 @pytest.fixture(params=DOORS, ids=lambda door: door.__name__)
@@ -245,6 +258,26 @@ class TestDoors:
         login(request, member, settings.AUTHENTICATION_BACKENDS[0])
         request.session.save()
         assert reloaded(request.session).aal == 2
+
+    def test_our_login_page_announces_nothing_too_early(self, client, member):
+        """Django's signal waits for the code, and so does ``last_login``."""
+        own_login_page(client, member)
+        member.refresh_from_db()
+        assert member.last_login is None
+
+        show_code(client, member)
+
+        member.refresh_from_db()
+        assert member.last_login is not None
+
+    def test_our_login_page_in_somebody_elses_browser(self, client, member):
+        """The first one's session ends before the second one's code."""
+        first = UserFactory()
+        foreign_view(client, first)
+        client.get("/put/secret/")
+        own_login_page(client, member)
+        assert client.get("/basket/").content == b"empty"
+        assert not Session.objects.filter(user=first, ended_at=None).exists()
 
     def test_the_admin_sends_back_to_where_one_wanted(self, client, member):
         """Password, code, and then the page of the admin that was asked for."""
