@@ -17,7 +17,7 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
-from django.urls import path
+from django.urls import include, path
 from django.views import View
 
 from django_secure_sessions import lifecycle
@@ -202,7 +202,12 @@ class AdminsOnly(RoleRequiredMixin, View):
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("login/", auth_views.LoginView.as_view(), name="login"),
+    path("account/", include("django_secure_sessions.urls")),
+    path(
+        "login/",
+        auth_views.LoginView.as_view(template_name="admin/login.html"),
+        name="login",
+    ),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("", still, name="home"),
     path("astill/", astill),

@@ -1,0 +1,246 @@
+"""The key in the cookie exists nowhere else: not in any table, cache, log or page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import pickle
+import re
+
+import pytest
+from django.contrib.auth import signals as auth_signals
+from django.core.cache import caches
+from django.db import connection
+from django.dispatch import Signal
+from django.urls import reverse
+
+from django_secure_sessions import crypto, signals
+from django_secure_sessions.models import Session, SessionEvent
+from tests.contract.test_resurrection import opened
+from tests.factories import PASSWORD
+from tests.visitor import JSON, Visitor
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("tests.pages"),
+    pytest.mark.usefixtures("engine"),
+]
+
+SECRET_DATUM = "what the visitor put into the cart"
+
+
+def traces(key):
+    """Return the forms in which a key must not be found."""
+    raw = key.encode()
+    return {
+        "key": raw,
+        "random part": raw[: crypto.RANDOM_LENGTH],
+        "sha256": hashlib.sha256(raw).hexdigest().encode(),
+        "base64": base64.b64encode(raw).rstrip(b"="),
+        "hex": raw.hex().encode(),
+    }
+
+
+def found_in(blob, keys):
+    return [
+        form for key in keys for form, trace in traces(key).items() if trace in blob
+    ]
+
+
+def database_dump():
+    """Return every value of every table, one after the other, as bytes."""
+    pieces = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            for row in cursor.fetchall():
+                for value in row:
+                    binary = isinstance(value, (bytes, memoryview, bytearray))
+                    pieces.append(bytes(value) if binary else str(value).encode())
+    return b"\n".join(pieces)
+
+
+def cache_dump():
+    """Return the keys and values of every cache of the site, as bytes."""
+    pieces = []
+    for cache in caches.all():
+        if hasattr(cache, "_cache"):
+            pieces += [repr(item).encode() for item in cache._cache.items()]
+        elif hasattr(cache, "client"):
+            client = cache.client.get_client()
+            for name in client.scan_iter(f"{cache.key_prefix}*"):
+                value = client.get(name) if client.type(name) == b"string" else b""
+                pieces += [name, value or b""]
+    return b"\n".join(pieces)
+
+
+@pytest.fixture
+def heard():
+    """Everything that our signals, and Django's about logins, tell."""
+    told = []
+    ours = [value for value in vars(signals).values() if isinstance(value, Signal)]
+    listened = [*ours, auth_signals.user_login_failed]
+
+    def listen(signal, **kwargs):
+        kwargs.pop("sender", None)
+        kwargs.pop("request", None)
+        told.append(repr({name: explained(value) for name, value in kwargs.items()}))
+
+    for signal in listened:
+        signal.connect(listen)
+    yield told
+    for signal in listened:
+        signal.disconnect(listen)
+
+
+def explained(value):
+    return vars(value) if hasattr(value, "__dict__") else value
+
+
+@pytest.fixture
+def story(user, caplog, heard):
+    """Live a session's whole life, and return every key that was issued in it."""
+    caplog.set_level(logging.DEBUG)
+    user.is_staff = user.is_superuser = True
+    user.save()
+    keys, pages = [], []
+    first, second = Visitor(), Visitor()
+
+    def visit(browser, path, data=None, **headers):
+        response = (
+            browser.get(path, **headers)
+            if data is None
+            else browser.post(path, data, **headers)
+        )
+        if browser.key and browser.key not in keys:
+            keys.append(browser.key)
+        pages.append((path, response.content))
+        pages.append((path, str(response.headers).encode()))
+
+    visit(first, f"/put/cart/{SECRET_DATUM}/")
+    visit(first, "/login/", {"username": user.username, "password": "wrong"})
+    visit(first, "/login/", {"username": user.username, "password": PASSWORD})
+    visit(first, "/rotate/")
+    visit(second, f"/enter/{user.pk}/")
+    visit(second, f"/enter/{user.pk}/")
+    for name in ("session_list", "api_sessions", "api_status"):
+        visit(first, reverse(f"secure_sessions:{name}"))
+        visit(first, reverse(f"secure_sessions:{name}"), **JSON)
+    session_id = Session.objects.filter(ended_at=None).first().pk
+    for path in (
+        reverse("admin:django_secure_sessions_session_changelist"),
+        reverse("admin:django_secure_sessions_session_change", args=[session_id]),
+        reverse("admin:django_secure_sessions_sessionevent_changelist"),
+    ):
+        visit(first, path)
+    visit(second, "/change-password/")
+    visit(first, "/private/")
+    visit(second, "/leave/")
+    visit(first, f"/put/cart/{SECRET_DATUM}/")
+    visit(first, f"/enter/{user.pk}/")
+    assert len(keys) >= 7
+    assert all(crypto.resolve(key) for key in keys)
+    return keys, pages
+
+
+def test_database(story):
+    """No column of any table holds a key, or what any site could make of one."""
+    dump = database_dump()
+
+    assert str(Session.objects.first().pk).replace("-", "") in re.sub(
+        r"-", "", dump.decode("utf-8", "replace")
+    )
+    assert found_in(dump, story[0]) == []
+    assert SECRET_DATUM.encode() not in dump
+
+
+def test_cache(story, engine):
+    """Neither does any key or value of a cache."""
+    dump = cache_dump()
+
+    assert bool(dump) is (engine != "db")
+    assert found_in(dump, story[0]) == []
+    assert SECRET_DATUM.encode() not in dump
+
+
+def test_log(story, caplog):
+    """At the lowest level, no line of any logger repeats a key or a password."""
+    records = caplog.get_records("setup")
+    text = "\n".join(record.getMessage() for record in records).encode()
+
+    assert b"kind=login" in text
+    assert found_in(text, story[0]) == []
+    assert PASSWORD.encode() not in text
+
+
+def test_pages(story):
+    """No page, no JSON and no address repeats a key or a digest of one."""
+    keys, pages = story
+    digests = [str(crypto.resolve(key).digest) for key in keys]
+    digests += [digest.replace("-", "") for digest in digests]
+
+    assert len(pages) > 20
+    for path, content in pages:
+        without_cookie = re.sub(rb"Set-Cookie[^\n]*", b"", content)
+        assert not found_in(without_cookie, keys), path
+        assert not [d for d in digests if d.encode() in without_cookie], path
+
+
+def test_signals(story, heard):
+    """Receivers are told public ids."""
+    text = "\n".join(heard).encode()
+
+    assert len(heard) > 5
+    assert found_in(text, story[0]) == []
+
+
+def test_audit(story):
+    """The audit trail was written, and holds none of it."""
+    rows = repr(list(SessionEvent.objects.values())).encode()
+
+    assert {"login", "login_failed", "logout"} <= set(
+        SessionEvent.objects.values_list("kind", flat=True)
+    )
+    assert found_in(rows, story[0]) == []
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format], ids=["repr", "str", "{}"])
+def test_objects(store, user, show):
+    """What a traceback or a print shows of our objects names no key."""
+    session = opened(store, user)
+    row = Session.objects.get()
+    key = session.session_key
+    credential = crypto.resolve(key)
+    shown = "".join(show(thing) for thing in (session, row, credential, row.pk))
+
+    assert found_in(shown.encode(), [key]) == []
+
+
+def test_forged_row_opens_nothing(store, user):
+    """Who can write the table, but lacks the site's secret, mints no session."""
+    row = Session.objects.get(pk=opened(store, user).public_id)
+    chosen = "a" * crypto.KEY_LENGTH
+    for digest in (
+        hashlib.sha256(chosen.encode()).hexdigest()[:32],
+        hashlib.md5(chosen.encode()).hexdigest(),  # noqa: S324 - an attacker's choice
+    ):
+        Session.objects.filter(pk=row.pk).update(key_digest=digest)
+
+        assert store(chosen).public_id is None
+        assert store(digest).public_id is None
+
+
+def test_pickled_row_is_never_run(store, user):
+    """A pickle in place of a payload is bytes that do not open."""
+    session = opened(store, user)
+
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was run",))
+
+    Session.objects.update(data=pickle.dumps(Bomb()))
+    for cache in caches.all():
+        cache.clear()
+
+    assert store(session.session_key).public_id is None
