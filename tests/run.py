@@ -28,6 +28,15 @@ ADDRESSES = {
     "MARIADB_URL": "mysql://root@127.0.0.1:3306/test",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
 }
+# These use a database of their own, or none: the run on SQLite is enough.
+APART = (
+    "tests/browser",
+    "tests/test_example_project.py",
+    "tests/test_packaging.py",
+    "tests/test_typing.py",
+)
+# These kill servers or fill tables, which no version of Python or Django changes.
+SLOW = ("tests/faults", "tests/scale", "tests/contract/test_redis_topologies.py")
 
 
 class Unavailable(Exception):
@@ -169,9 +178,11 @@ def find(services: list[Service]) -> dict[Service, bool]:
     return found
 
 
-def run(database: str, arguments: list[str]) -> tuple[int, Tally]:
+def run(database: str, brief: bool, arguments: list[str]) -> tuple[int, Tally]:
     """Run pytest on one database; return its exit code and its tally."""
     service = DATABASES[database]
+    left_out = [*(APART if brief or service else []), *(SLOW if brief else [])]
+    arguments = [*(f"--ignore={path}" for path in left_out), *arguments]
     environment: Mapping[str, str] = {
         **os.environ,
         "PYTHONDEVMODE": "1",
@@ -198,6 +209,11 @@ def main() -> int:
         choices=list(DATABASES),
         help="run on this database only; missing is then an error",
     )
+    parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="leave out what is slow and the same on every Python and Django",
+    )
     options, arguments = parser.parse_known_args()
     asked = options.database or list(DATABASES)
     services = [service for name in asked if (service := DATABASES[name])]
@@ -223,7 +239,7 @@ def main() -> int:
             continue
         print(f"\n--- {name}")
         started = time.monotonic()
-        code, tally = run(name, arguments)
+        code, tally = run(name, options.brief, arguments)
         print(f"--- {name}: {tally} in {time.monotonic() - started:.0f} s")
         total += tally
         codes.append(code)
