@@ -134,3 +134,6 @@ TEMPLATES = [
 # Tests log in often and guess no passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = []
+
+# Django 6.1 and later warn of mail without it; the test runner keeps all mail here.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

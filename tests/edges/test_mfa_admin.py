@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -191,7 +192,7 @@ class TestNotices:
     def test_a_mail_server_that_is_down_blocks_nothing(self, member, caplog):
         """The change holds, and the failure is in the log."""
         with (
-            override_settings(EMAIL_BACKEND="tests.nowhere.Backend"),
+            mock.patch.object(mail.EmailMessage, "send", side_effect=OSError),
             caplog.at_level(logging.ERROR),
             self.committing(),
         ):
