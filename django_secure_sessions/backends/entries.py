@@ -182,7 +182,7 @@ def _opened(kind: bytes, digest: UUID, value: Any) -> bytes | None:
 
 
 def _mac(kind: bytes, digest: UUID, body: bytes) -> bytes:
-    # Keyed BLAKE2, RFC 7693: one pass, where HMAC takes two and ten times as long.
+    # Keyed BLAKE2, RFC 7693: one pass, in a fifth of the time of HMAC-SHA256.
     return blake2b(
         kind + digest.bytes + body,
         key=_mac_key(settings.SECRET_KEY),
