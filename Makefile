@@ -43,8 +43,8 @@ docs: $(VENV)/stamp-dev ## Build the documentation in docs/_build/html
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/stamp-dev ## Compare our engine with Django's, on this machine
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: $(VENV)/stamp-bench ## Compare our engines with others, on this machine
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 clean: ## Remove .venv, caches and what was built
 	rm -rf $(VENV) .cache .tox build dist docs/_build *.egg-info
@@ -61,6 +61,10 @@ $(VENV)/stamp-demo: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/stamp-dev: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[dev]'
 	@touch $@ $(VENV)/stamp-demo
+
+$(VENV)/stamp-bench: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[bench]'
+	@touch $@
 
 # mysqlclient has no wheel for Linux or macOS. Without the client library the
 # build is bound to fail, so it isn't tried; tests/run.py says what that means.
