@@ -34,8 +34,9 @@ class Shop(SessionData, namespace="shop"):
 
 
 @pytest.fixture(params=["cache", "signed_cookies"])
-def engine(request):
+def engine(request, settings):
     """Return an engine's SessionStore; typed data works over each."""
+    settings.SESSION_CACHE_ALIAS = "default"  # "sessions" takes bytes, as ours are
     name = f"django.contrib.sessions.backends.{request.param}"
     return import_module(name).SessionStore
 
