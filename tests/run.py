@@ -35,8 +35,13 @@ APART = (
     "tests/test_packaging.py",
     "tests/test_typing.py",
 )
-# These kill servers or fill tables, which no version of Python or Django changes.
-SLOW = ("tests/faults", "tests/scale", "tests/contract/test_redis_topologies.py")
+# These race threads, kill servers and fill tables: once, on each database, is enough.
+SLOW = (
+    "tests/concurrency",
+    "tests/contract/test_redis_topologies.py",
+    "tests/faults",
+    "tests/scale",
+)
 
 
 class Unavailable(Exception):
