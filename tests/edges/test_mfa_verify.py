@@ -108,7 +108,7 @@ class TestJSON:
         response = send(half, code=right(member))
 
         assert response.status_code == 429
-        assert response.json()["error"] == "attempts_exhausted"
+        assert response.json()["error"] == "too_many_attempts"
         assert 0 < int(response["Retry-After"]) <= 31
         assert Authenticator.objects.get(type="totp").last_step == -1
         assert not is_signed_in(half)

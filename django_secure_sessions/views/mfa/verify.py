@@ -48,7 +48,7 @@ REFUSALS: dict[type[SecondFactorError], tuple[int, str, str | Promise]] = {
     ),
     AttemptsExhausted: (
         429,
-        "attempts_exhausted",
+        "too_many_attempts",
         _("There were too many attempts. Please wait before you try again."),
     ),
     NothingPending: (
@@ -272,7 +272,7 @@ def _refusal(error: SecondFactorError) -> tuple[int, str, str | Promise]:
     if getattr(error, "retry_at", error) is None:
         return (
             429,
-            "attempts_exhausted",
+            "too_many_attempts",
             _("There were too many attempts. Please ask an administrator for help."),
         )
     return REFUSALS[type(error)]
