@@ -104,7 +104,7 @@ class SessionRequiredMixin:
 class RoleRequiredMixin(SessionRequiredMixin):
     """``role_required`` for class-based views: set ``required_roles``."""
 
-    required_roles = (ADMIN,)
+    required_roles: tuple[str, ...] = (ADMIN,)
 
 
 class AALRequiredMixin:

@@ -31,15 +31,16 @@ def stamps(*, user=1, login=timedelta(0), seen=timedelta(0), expires=FAR):
     )
 
 
-RULES = Rules(idle=timedelta(minutes=30), absolute=timedelta(hours=12))
+IDLE, ABSOLUTE = timedelta(minutes=30), timedelta(hours=12)
+RULES = Rules(idle=IDLE, absolute=ABSOLUTE)
 
 
 class TestBoundaries:
     @pytest.mark.parametrize(
         ("found", "reason"),
         [
-            (stamps(seen=-RULES.idle), EndReason.IDLE),
-            (stamps(login=-RULES.absolute), EndReason.ABSOLUTE),
+            (stamps(seen=-IDLE), EndReason.IDLE),
+            (stamps(login=-ABSOLUTE), EndReason.ABSOLUTE),
             (stamps(expires=timedelta(0)), EndReason.EXPIRED),
             (stamps(user=None, expires=timedelta(0)), EndReason.EXPIRED),
         ],
