@@ -151,11 +151,19 @@ def user_saved(
     if deactivated and conf.on_deactivate == "end_all":
         lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
     elif getattr(instance, "_password", None) is not None:
-        if conf.on_password_change == "end_others":  # noqa: S105
-            keep = lifecycle.current_session_of(instance)
-            lifecycle.end_others(instance, keep, reason=EndReason.PASSWORD_CHANGED)
-        elif conf.on_password_change == "end_all":  # noqa: S105
-            lifecycle.end_all(instance, reason=EndReason.PASSWORD_CHANGED)
+        _password_changed(instance, conf.on_password_change)
+
+
+def _password_changed(user: Any, policy: str) -> None:
+    if policy == "keep":
+        return
+    current = lifecycle.current_session_of(user)
+    lifecycle.end_others(
+        user,
+        current if policy == "end_others" else None,
+        reason=EndReason.PASSWORD_CHANGED,
+        actor=user.get_username() if current else events.SYSTEM,
+    )
 
 
 def recorded(sender: Any, event: SessionEvent, **kwargs: Any) -> None:

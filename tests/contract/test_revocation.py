@@ -28,6 +28,11 @@ def pair(visitor, user):
     return browsers
 
 
+def actors(kind):
+    """Return who did what the history calls ``kind``."""
+    return set(SessionEvent.objects.filter(kind=kind).values_list("actor", flat=True))
+
+
 class TestPassword:
     def test_change_ends_the_others(self, pair, user):
         """Changing one's password keeps this browser and ends every other."""
@@ -37,12 +42,19 @@ class TestPassword:
         assert (here.user, there.user) == (user.pk, None)
         assert reasons(user) == ["password_changed"]
 
+    def test_change_is_said_to_be_the_users_own(self, pair, user):
+        """The history names the user who changed the password, not the system."""
+        pair[0].get("/change-password/")
+
+        assert actors("password_changed") == {user.get_username()}
+
     def test_change_elsewhere_ends_all(self, pair, user):
         """A change outside any request of the user spares no session."""
         user.set_password("new")
         user.save()
 
         assert reasons(user) == 2 * ["password_changed"]
+        assert actors("password_changed") == {"system"}
         assert [browser.user for browser in pair] == [None, None]
 
     def test_update_fields(self, pair, user):
