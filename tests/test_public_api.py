@@ -1,0 +1,97 @@
+"""What sites write and read: names that must not drift apart."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import django_secure_sessions
+from django_secure_sessions import decorators, lifecycle, signals
+from django_secure_sessions.backends.base import TrackedSession
+from django_secure_sessions.conf import DEFAULTS
+from django_secure_sessions.http import SecureSession
+from django_secure_sessions.state import EndReason, EventKind
+
+ROOT = Path(django_secure_sessions.__file__).parent
+REFERENCE = ROOT.parent / "docs" / "reference"
+SOURCES = "\n".join(path.read_text() for path in sorted(ROOT.rglob("*.py")))
+
+
+def documented(name):
+    return (REFERENCE / f"{name}.rst").read_text()
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_setting_is_documented(name):
+    """Each key of SECURE_SESSIONS has a row in the reference."""
+    assert f"``{name}``" in documented("settings")
+
+
+def test_no_setting_is_invented():
+    """Each key that the reference lists exists."""
+    listed = re.findall(r"\* - ``([A-Z_]+)``", documented("settings"))
+
+    assert listed
+    assert set(listed) <= DEFAULTS.keys()
+
+
+def check_ids():
+    return re.findall(r"[\"'](?:secure_sessions\.)?([EW]\d{3})[\"']", SOURCES)
+
+
+def test_check_ids_are_unique():
+    """One id means one thing, so that silencing it silences one thing."""
+    ids = check_ids()
+
+    assert ids
+    assert [name for name, count in Counter(ids).items() if count > 1] == []
+
+
+def test_checks_are_documented():
+    """What a check says can be looked up by its id."""
+    assert [name for name in set(check_ids()) if name not in documented("checks")] == []
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, value in vars(signals).items() if hasattr(value, "send_robust")]
+)
+def test_signal_is_documented(name):
+    """Each signal of ours is in the reference."""
+    assert name in documented("signals")
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in vars(SecureSession) if not n.startswith("_")]
+)
+def test_engine_has_what_annotations_promise(name):
+    """The facts that views read are those that their types name."""
+    assert isinstance(inspect.getattr_static(TrackedSession, name), property)
+
+
+@pytest.mark.parametrize("verb", ["end", "end_all", "end_others"])
+def test_verbs_take_their_choices_by_name(verb):
+    """A reason or an actor in the wrong place is an error at the call."""
+    parameters = inspect.signature(getattr(lifecycle, verb)).parameters
+
+    assert parameters["reason"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["actor"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_every_end_is_an_event():
+    """The audit trail has a kind for each reason a session can end."""
+    assert {reason.value for reason in EndReason} <= {kind.value for kind in EventKind}
+
+
+def test_decorators_keep_the_name_of_a_view():
+    """Tools that list views show the view, not our wrapper."""
+
+    def account(request):
+        """The account."""
+
+    for wrap in (decorators.session_required, decorators.role_required("admin")):
+        assert wrap(account).__name__ == "account"
+        assert wrap(account).__doc__ == "The account."
