@@ -75,7 +75,9 @@ CACHES: dict[str, dict[str, Any]] = {
     "sessions": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
-        "KEY_PREFIX": f"secure_sessions_{SUFFIX}",
+        # Apart from other runs, and from other workers of this one.
+        "KEY_PREFIX": f"secure_sessions_{SUFFIX}"
+        f"_{os.environ.get('PYTEST_XDIST_WORKER', '')}",
         "OPTIONS": {
             "SERIALIZER": "django_secure_sessions.contrib.redis.BytesSerializer",
             "SOCKET_TIMEOUT": 2,

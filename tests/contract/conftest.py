@@ -35,11 +35,17 @@ def call(request):
     )
 
 
-@pytest.fixture(params=["wsgi", "asgi"])
-def visitor(request, engine, settings):
-    """Return what makes visitors: browsers on one of Django's two handlers."""
+@pytest.fixture
+def handler(engine):
+    """Return which of Django's handlers serves: engines take turns with them."""
+    return ("wsgi", "asgi")[ENGINES.index(engine) % 2]
+
+
+@pytest.fixture
+def visitor(handler, settings):
+    """Return what makes visitors: browsers on the engine and handler in use."""
     settings.ROOT_URLCONF = "tests.pages"
-    return lambda: Visitor(asgi=request.param == "asgi")
+    return lambda: Visitor(asgi=handler == "asgi")
 
 
 @pytest.fixture

@@ -163,10 +163,7 @@ NAME = django_settings.SESSION_COOKIE_NAME
 EVIL_NAMES = [f"\u2000{NAME}", f"{NAME}\u3000", f"\u00a0{NAME}", f"\x1c{NAME}"]
 
 
-on_one_engine = pytest.mark.parametrize("engine", ["db"], indirect=True)
-
-
-@on_one_engine
+@pytest.mark.parametrize("handler", ["wsgi", "asgi"])
 @pytest.mark.django_db
 class TestTossing:
     """A neighbour domain plants a cookie by the name of ours, or nearly so."""
@@ -282,7 +279,7 @@ class TestTamperedRows:
         assert browser.user == user.pk
 
 
-@on_one_engine
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
 @pytest.mark.django_db
 class TestExpiry:
     FOREVER = 10**12
