@@ -148,7 +148,7 @@ class SessionAdmin(RevokingAdmin):
     def active(self, session: Session) -> str:
         return short_time(session.last_activity)
 
-    @admin.display(description=gettext_lazy("state"))
+    @admin.display(description=gettext_lazy("expires or ended"))
     def state(self, session: Session) -> str:
         """Until when, by the true deadline, or why and since when not any more."""
         found = overview.standing(session, timezone.now())
