@@ -55,7 +55,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/stamp-demo: setup.cfg pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[mfa,webauthn,useragent]'
+	$(PIP) install --editable '.[mfa,redis,useragent,webauthn]'
 	@touch $@
 
 $(VENV)/stamp-dev: setup.cfg pyproject.toml | $(BIN)/python
