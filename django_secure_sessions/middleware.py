@@ -205,7 +205,9 @@ def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
     session.passive = session.passive or _is_passive(request)
     if response.status_code >= 500:
         # Half a login is none. Other data is kept as it was, as Django does.
-        return ["flush"] if session.is_new_login else ["touch"]
+        if session.is_new_login:
+            return ["flush"]
+        return ["confirm_key"] if session.has_new_key else ["touch"]
     if _found_nobody(request):
         return ["drop_unusable_user"]
     if wanted and not session.is_empty():
@@ -286,7 +288,7 @@ def _dressed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     if session.accessed:
         patch_vary_headers(response, ("Cookie",))
     wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
-    if wanted and response.status_code < 500:
+    if wanted and (response.status_code < 500 or session.key_confirmed):
         _set_cookie(session, response)
     return response
 

@@ -21,6 +21,7 @@ from django.urls import include, path
 from django.views import View
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.backends.stored import Proof
 from django_secure_sessions.decorators import (
     RoleRequiredMixin,
     SessionRequiredMixin,
@@ -111,6 +112,21 @@ def rotate_and_miss(request):
     with transaction.atomic():
         request.session.cycle_key()
         raise Http404
+
+
+def rotate_and_fail(request):
+    request.session.cycle_key()
+    raise RuntimeError("after the rotation")
+
+
+def step_up_and_fail(request):
+    request.session.elevate(Proof(2, "pwd otp mfa"))
+    raise RuntimeError("after the step-up")
+
+
+@transaction.atomic
+def step_up_and_roll_back(request):
+    step_up_and_fail(request)
 
 
 def rotate(request):
@@ -221,6 +237,9 @@ urlpatterns = [
     path("enter-save-and-fail/<int:pk>/", enter_save_and_fail),
     path("enter-and-miss/<int:pk>/", enter_and_miss),
     path("rotate-and-miss/", rotate_and_miss),
+    path("rotate-and-fail/", rotate_and_fail),
+    path("step-up-and-fail/", step_up_and_fail),
+    path("step-up-and-roll-back/", step_up_and_roll_back),
     path("leave/", leave),
     path("aleave/", aleave),
     path("rotate/", rotate),

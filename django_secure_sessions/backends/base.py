@@ -182,6 +182,27 @@ class TrackedSession(StoredSession):
             self._write(rotate=True, changes=changes, privileged=True)
         self._rotated = self.modified = True
 
+    @property
+    def has_new_key(self) -> bool:
+        """Whether this request replaced the key."""
+        return self._rotated
+
+    def confirm_key(self) -> None:
+        """
+        Find out, after a page that failed, whether its new key is stored.
+
+        A transaction around the page may have taken the rotation back; then the
+        browser's key lives on. Otherwise the new one is all that will.
+        """
+        credential = self._require_credential()
+        with self._watched():
+            row = rows.fetch(self._using, "key_digest", credential.digest)
+        self.key_confirmed = row is not None and row.ended_at is None
+
+    async def aconfirm_key(self) -> None:
+        """See confirm_key()."""
+        await sync_to_async(self.confirm_key)()
+
     def bind_now(
         self, values: Mapping[str, str], *, user: Any, proof: Proof, without: str = ""
     ) -> None:

@@ -56,6 +56,8 @@ class StoredSession(SessionFacts):
         # The key has no row yet: the first save inserts.
         self._fresh = False
         self._rotated = False
+        # A failed page's new key was found in the table: the browser must have it.
+        self.key_confirmed = False
         # Another request saved between our read and our save.
         self._merged = False
         self.proof = Proof(aal=1, amr="pwd")

@@ -53,6 +53,31 @@ class TestHalfALogin:
         assert response.status_code == 404
         assert browser.user == user.pk
 
+    @pytest.mark.parametrize("page", ["rotate-and-fail", "step-up-and-fail"])
+    def test_failed_page_hands_out_the_new_key(self, visitor, user, page, clock):
+        """A page that failed after a rotation still tells the browser the new key."""
+        browser = visitor()
+        browser.enter(user)
+        before = browser.key
+        response = browser.get(f"/{page}/")
+        clock.shift(60)
+
+        assert response.status_code == 500
+        assert browser.key != before
+        assert browser.user == user.pk
+
+    def test_rolled_back_step_up_keeps_the_key(self, visitor, user):
+        """Where the step-up was rolled back with its page, the old key lives on."""
+        browser = visitor()
+        browser.enter(user)
+        before = browser.key
+        response = browser.get("/step-up-and-roll-back/")
+
+        assert response.status_code == 500
+        assert browser.key == before
+        assert browser.user == user.pk
+        assert Session.objects.get(user=user).aal == 1
+
 
 class TestOutage:
     """The database does not answer. Nobody is signed out for that."""
