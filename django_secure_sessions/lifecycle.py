@@ -20,6 +20,7 @@ from django.utils import timezone
 from . import events, policy
 from .backends import rows
 from .backends.base import TrackedSession
+from .backends.conflicts import retried
 from .backends.ending import CHUNK, end_rows, forget, refreshed
 from .backends.rows import Row
 from .conf import conf
@@ -124,10 +125,14 @@ def _end(
     using, now = rows.alias(), timezone.now()
     owned = [row for row in found if row.user_id is not None and not row.ended_at]
     _distrust({row.user_id for row in owned})
-    with transaction.atomic(using=using):
-        count = end_rows(
-            owned, reason, now=now, actor=actor, client=client, using=using
-        )
+
+    def end_owned() -> int:
+        with transaction.atomic(using=using):
+            return end_rows(
+                owned, reason, now=now, actor=actor, client=client, using=using
+            )
+
+    count = retried(end_owned, using)
     anonymous = [row for row in found if row.user_id is None]
     count += sum(rows.delete_anonymous(using, row.id) for row in anonymous)
     forget(anonymous)

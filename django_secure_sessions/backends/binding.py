@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import OperationalError, connections, transaction
+from django.db import transaction
 
 from django_secure_sessions import events, limits, policy
 from django_secure_sessions.exceptions import SessionLimitReached
@@ -23,16 +23,9 @@ from django_secure_sessions.state import (
 )
 
 from . import rows
+from .conflicts import retried
 from .ending import end_rows, refreshed
 from .rows import Row
-
-T = TypeVar("T")
-
-# Other transactions of the site may deadlock with ours; the loser tries again.
-TRIES = 5
-# PostgreSQL: serialization_failure, deadlock_detected. MariaDB and MySQL:
-# lock wait timeout, deadlock.
-CONFLICTS = ("40001", "40P01", 1205, 1213)
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def bind(
     but the event.
     """
     try:
-        return _retry(partial(_bind, login, write, rules_of), login.using)
+        return retried(partial(_bind, login, write, rules_of), login.using)
     except SessionLimitReached:
         events.record([_event(login, EventKind.LIMIT_REJECTED)])
         raise
@@ -122,21 +115,3 @@ def _announce(row: Row, client: ClientInfo) -> None:
     session_authenticated.send_robust(
         Session, session_id=row.id, user_id=row.user_id, aal=row.aal, client=client
     )
-
-
-def _retry(attempt: Callable[[], T], using: str) -> T:
-    for remaining in reversed(range(TRIES)):
-        try:
-            return attempt()
-        except OperationalError as error:
-            # Inside the caller's transaction there is nothing left to retry.
-            inside = connections[using].in_atomic_block
-            if inside or not remaining or not _is_conflict(error):
-                raise
-    raise AssertionError("unreachable")
-
-
-def _is_conflict(error: OperationalError) -> bool:
-    cause = error.__cause__
-    code = getattr(cause, "sqlstate", None) or (error.args or (None,))[0]
-    return code in CONFLICTS

@@ -7,7 +7,9 @@ from importlib import import_module
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import caches
+from django.db import OperationalError
 
+from django_secure_sessions import events
 from tests.django_suites.run import ENGINES
 from tests.visitor import Visitor
 
@@ -60,3 +62,22 @@ def empty_caches():
                 cache.clear()
 
     return empty
+
+
+@pytest.fixture
+def deadlocks(monkeypatch):
+    """Make the next transactions that write events lose a deadlock, after all else."""
+    left = []
+    record = events.record
+
+    class Cause(Exception):
+        sqlstate = "40P01"
+
+    def losing(built):
+        if left:
+            left.pop()
+            raise OperationalError("deadlock detected") from Cause()
+        return record(built)
+
+    monkeypatch.setattr(events, "record", losing)
+    return left

@@ -7,12 +7,10 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
-from django.db import OperationalError
 from django.db.models import F
 from django.test import AsyncClient, Client
 
 from django_secure_sessions import lifecycle
-from django_secure_sessions.backends import binding
 from django_secure_sessions.exceptions import SessionLimitReached
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import session_authenticated
@@ -365,24 +363,6 @@ class TestLimit:
 
 
 class TestConflicts:
-    @pytest.fixture
-    def deadlocks(self, monkeypatch):
-        """Make the next logins lose a deadlock after they have written."""
-        left = []
-        end_rows = binding.end_rows
-
-        class Cause(Exception):
-            sqlstate = "40P01"
-
-        def losing(*args, **kwargs):
-            if left:
-                left.pop()
-                raise OperationalError("deadlock detected") from Cause()
-            return end_rows(*args, **kwargs)
-
-        monkeypatch.setattr(binding, "end_rows", losing)
-        return left
-
     @pytest.mark.parametrize("anonymous", [True, False], ids=["bound", "inserted"])
     def test_lost_deadlock_is_tried_again(
         self, store, user, call, deadlocks, anonymous

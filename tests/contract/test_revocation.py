@@ -7,11 +7,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session as DjangoSession
 from django.core import signing
+from django.db import OperationalError
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import session_ended
 from tests.contract.test_login import live_ids, reasons
+from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,3 +268,26 @@ class TestImpersonation:
     def test_data_of_before_is_no_model(self):
         """Our table stands beside Django's: nothing is written to the other."""
         assert not DjangoSession.objects.exists()
+
+
+class TestConflicts:
+    def test_lost_deadlock_is_tried_again(self, store, user, deadlocks):
+        """An end that a deadlock rolled back succeeds at the second try, and once."""
+        first, second = opened(store, user), opened(store, user)
+        deadlocks.append(1)
+
+        assert lifecycle.end_all(user) == 2
+        assert not lives(store, first.session_key)
+        assert not lives(store, second.session_key)
+        assert SessionEvent.objects.filter(kind="revoked").count() == 2
+
+    def test_endless_deadlocks_are_an_error(self, store, user, deadlocks):
+        """An end that never gets its turn says so, and has ended nothing."""
+        session = opened(store, user)
+        deadlocks += range(100)
+
+        with pytest.raises(OperationalError):
+            lifecycle.end_all(user)
+
+        deadlocks.clear()
+        assert lives(store, session.session_key)
