@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -10,10 +11,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg
 import redis
 
 REDIS = shutil.which("redis-server")
 MEMCACHED = shutil.which("memcached")
+# Debian keeps the server's programs off the path, or leads to some by links.
+POSTGRESQL = shutil.which("initdb") or max(
+    map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None
+)
 START_TIMEOUT = 20  # seconds
 
 
@@ -29,6 +35,9 @@ def free_port():
 
 class Server:
     """A process that listens on a port of its own."""
+
+    # Arguments of Popen: as whom it runs.
+    identity = {}
 
     def __init__(self):
         self.port = free_port()
@@ -46,6 +55,7 @@ class Server:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            **self.identity,
         )
         wait_for(self.answers)
 
@@ -155,6 +165,77 @@ def is_whole(client):
 class MemcachedServer(Server):
     def command(self):
         return [MEMCACHED, "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port)]
+
+
+class PostgresServer(Server):
+    """PostgreSQL with data of its own, or a standby `of` another such server."""
+
+    # It refuses to run as root.
+    identity = {"user": "postgres", "group": "postgres"} if not os.geteuid() else {}
+
+    def __init__(self, of=None):
+        self.of = of
+        super().__init__()
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    def start(self):
+        if not self.data.exists():
+            self._fill()
+        super().start()
+
+    def _fill(self):
+        self.folder.chmod(0o777)
+        if self.of is None:
+            self._run("initdb", "-U", "postgres", "-A", "trust", "--no-sync")
+        else:
+            source = f"host=127.0.0.1 port={self.of.port} user=postgres"
+            options = ("-R", "-c", "fast", "--no-sync")
+            self._run("pg_basebackup", "-d", source, *options)
+
+    def _run(self, program, *arguments):
+        subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+            [self._program(program), "-D", self.data, *arguments],
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            **self.identity,
+        )
+
+    @staticmethod
+    def _program(name):
+        return Path(POSTGRESQL).resolve().with_name(name)
+
+    def command(self):
+        return [
+            self._program("postgres"),
+            *("-D", self.data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
+        ]
+
+    def answers(self):
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False  # or still at recovery
+        return True
+
+    def connect(self):
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", autocommit=True
+        )
+
+    def promote(self):
+        """Make a standby the primary, and wait until it takes writes."""
+        self._run("pg_ctl", "promote")
+
+    def close(self):
+        if self.process.poll() is None:
+            # Unlike a killed one, it ends its children before itself.
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def wait_for(condition, timeout=START_TIMEOUT):
