@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import redis
@@ -37,7 +38,7 @@ class Server:
     """A process that listens on a port of its own."""
 
     # Arguments of Popen: as whom it runs.
-    identity = {}
+    identity: ClassVar[dict[str, str]] = {}
 
     def __init__(self):
         self.port = free_port()
@@ -171,7 +172,7 @@ class PostgresServer(Server):
     """PostgreSQL with data of its own, or a standby `of` another such server."""
 
     # It refuses to run as root.
-    identity = {"user": "postgres", "group": "postgres"} if not os.geteuid() else {}
+    identity = {} if os.geteuid() else {"user": "postgres", "group": "postgres"}
 
     def __init__(self, of=None):
         self.of = of
