@@ -12,6 +12,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests.factories import UserFactory
+from tests.needs import lacking, need
 
 # A busy machine is no fault of the code: neither time is a test's to judge.
 hypothesis_settings.register_profile(
@@ -21,15 +22,20 @@ hypothesis_settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason, what this run's services cannot serve."""
-    no_redis = pytest.mark.skip(reason=f"no Redis at {settings.REDIS_URL}")
+    """Skip, with the reason, what is for another database."""
     for item in items:
-        if item.get_closest_marker("redis") and not settings.REDIS_ANSWERS:
-            item.add_marker(no_redis)
         wanted = item.get_closest_marker("vendor")
         if wanted and connection.vendor not in wanted.args:
             reason = f"for {', '.join(wanted.args)}; this run is on {connection.vendor}"
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_setup(item):
+    """Skip, or where all is required fail, what this machine cannot serve."""
+    if item.get_closest_marker("redis") and not settings.REDIS_ANSWERS:
+        lacking(f"no Redis at {settings.REDIS_URL}")
+    for marker in item.iter_markers("needs"):
+        need(*marker.args)
 
 
 @pytest.fixture(autouse=True)

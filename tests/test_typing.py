@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.needs import need_module
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(str(path) for path in (ROOT / "tests" / "typing").glob("*.py"))
 
 
 def checker(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a type checker on the files, or skip the test where it isn't installed."""
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed")
+    """Run a type checker on the files, where it is installed."""
+    need_module(module)
     return subprocess.run(  # noqa: S603 - a fixed command
         [sys.executable, "-m", module, *arguments, *FILES],
         cwd=ROOT,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import lacking
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,13 +24,10 @@ ARGUMENTS = [
 # looks like one with a running event loop, which other tests must not find.
 @pytest.fixture(scope="module")
 def chromium():
-    """Return a running Chromium; skip, or fail if services are required, without."""
+    """Return a running Chromium."""
     path = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
     if not path.exists():
-        reason = f"no Chromium at {path}; CHROMIUM names another place"
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"no Chromium at {path}; CHROMIUM names another place")
 
     from playwright.sync_api import expect, sync_playwright
 

@@ -16,7 +16,7 @@ from tests.visitor import Visitor
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(servers.REDIS is None, reason="no redis-server here"),
+    pytest.mark.needs("redis-server"),
 ]
 
 SESSION_TABLE = "django_secure_sessions_session"

@@ -21,14 +21,14 @@ from django_secure_sessions.contrib.memcached import BytesSerde
 from django_secure_sessions.models import Session
 from tests import servers
 from tests.cached import LOCMEM, cached_engine, django_redis, opened, reopened
+from tests.needs import need, need_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(scope="module")
 def redis():
-    if servers.REDIS is None:
-        pytest.skip("no redis-server on this machine")
+    need("redis-server")
     server = servers.RedisServer()
     yield server
     server.close()
@@ -36,9 +36,8 @@ def redis():
 
 @pytest.fixture(scope="module")
 def memcached():
-    pytest.importorskip("pymemcache")
-    if servers.MEMCACHED is None:
-        pytest.skip("no memcached on this machine")
+    need_module("pymemcache")
+    need("memcached")
     server = servers.MemcachedServer()
     yield server
     server.close()

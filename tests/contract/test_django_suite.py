@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-import os
 import sys
 from types import ModuleType
 from unittest import mock
@@ -23,6 +22,7 @@ from django_secure_sessions.models import Session
 from tests.django_suites.differences import ANY_MIDDLEWARE, ENGINE, OUR_MIDDLEWARE
 from tests.django_suites.run import ENGINES
 from tests.django_suites.source import SourceUnavailable, source_folder
+from tests.needs import lacking
 
 pytestmark = pytest.mark.django_suite
 
@@ -51,9 +51,7 @@ def django_session_tests() -> ModuleType:
 try:
     suite = django_session_tests()
 except SourceUnavailable as reason:
-    if os.environ.get("REQUIRE_SERVICES") == "1":
-        raise
-    pytest.skip(str(reason), allow_module_level=True)
+    lacking(str(reason), whole_module=True)
 
 
 def expected_to_fail(method, reason):

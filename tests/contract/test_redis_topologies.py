@@ -18,7 +18,7 @@ from tests.factories import UserFactory
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(servers.REDIS is None, reason="no redis-server here"),
+    pytest.mark.needs("redis-server"),
 ]
 
 CONTRIB = "django_secure_sessions.contrib.redis_cluster"

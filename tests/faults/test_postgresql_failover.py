@@ -20,7 +20,7 @@ from tests.visitor import Visitor
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.vendor("postgresql"),
-    pytest.mark.skipif(not servers.POSTGRESQL, reason="no initdb on this machine"),
+    pytest.mark.needs("initdb"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from django_secure_sessions import devices
 from django_secure_sessions.devices import device_label, location
+from tests.needs import need_module
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 CHROME = f"{WEBKIT} Chrome/126.0.0.0 Safari/537.36"
@@ -82,7 +83,7 @@ def _empty_answers():
 def _each_installation(request, monkeypatch):
     """Run a test with the library, if it is here, and without it."""
     if request.param == "with ua-parser":
-        pytest.importorskip("ua_parser")
+        need_module("ua_parser")
     else:
         monkeypatch.setitem(sys.modules, "ua_parser", None)
 
@@ -101,7 +102,7 @@ class TestDeviceLabel:
 
 def test_ua_parser_knows_rare_browsers():
     """With the library, a browser that poses as Chrome gets its own name."""
-    pytest.importorskip("ua_parser")
+    need_module("ua_parser")
 
     assert device_label(f"{WINDOWS} {CHROME} Vivaldi/6.8") == "Vivaldi on Windows"
 
@@ -178,7 +179,7 @@ class TestLocation:
     @pytest.fixture
     def database(self, settings, tmp_path):
         """Return a maker of databases that GEOIP_PATH then points at."""
-        pytest.importorskip("geoip2")
+        need_module("geoip2")
 
         def make(kind, record):
             path = tmp_path / f"{kind}.mmdb"
