@@ -24,7 +24,7 @@ from tests.visitor import Visitor
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(servers.REDIS is None, reason="no redis-server here"),
+    pytest.mark.needs("redis-server"),
 ]
 
 NO_ROUTE = RedisConnectionError("no route to host")
@@ -180,6 +180,40 @@ class TestBack:
         clock.shift(conf.cache_ttl.total_seconds() - 1)
         assert reopened(store, session.session_key).user_id == user.pk
         clock.shift(1)
+
+        assert reopened(store, session.session_key).user_id is None
+
+
+class TestPaused:
+    """Redis hangs with everything it knew, a session ends, and Redis goes on."""
+
+    @pytest.fixture
+    def session(self, store, redis, user, at_once):
+        session = opened(store, user)
+        assert reopened(store, session.session_key).user_id == user.pk
+        redis.pause()
+        lifecycle.end_all(user)
+        return session
+
+    def test_in_this_process(self, store, redis, session):
+        """The process that ended it never lets it in again."""
+        assert reopened(store, session.session_key).user_id is None
+        redis.resume()
+
+        assert reopened(store, session.session_key).user_id is None
+        copies_module._copies.cache_clear()  # what it told Redis, all processes hear
+        assert reopened(store, session.session_key).user_id is None
+
+    def test_in_another_process(self, store, redis, session, user, clock):
+        """
+        Another one, which was told nothing, lets it in for CACHE_TTL at most.
+
+        As when the process that ended it died before Redis went on.
+        """
+        copies_module._copies.cache_clear()
+        redis.resume()
+        assert caches["sessions"].get("whether it answers") is None
+        clock.shift(conf.cache_ttl.total_seconds())
 
         assert reopened(store, session.session_key).user_id is None
 
