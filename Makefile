@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+ROUNDS ?= 50
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,19 +12,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test conformance lint format types docs bench clean
+.PHONY: help demo test soak conformance lint format types docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter for a new .venv, PORT=8001 the"
-	@echo "port of the demo, ARGS='-k limit' goes to pytest, mypy or the benchmarks."
+	@echo "port of the demo, ARGS='-k limit' goes to pytest, mypy or the benchmarks,"
+	@echo "ROUNDS=5 says how often to soak."
 
 demo: $(VENV)/stamp-demo ## Start the example site on http://127.0.0.1:8000/
 	@PORT=$(PORT) $(BIN)/python example_project/manage.py demo $(ARGS)
 
 test: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the tests on every database found
 	@$(BIN)/python -m tests.run $(ARGS)
+
+soak: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the races and faults 50 times in a row
+	@$(BIN)/python -m tests.run --repeat $(ROUNDS) $(ARGS) tests/concurrency tests/faults \
+	  tests/contract/test_redis_topologies.py
 
 conformance: $(VENV)/stamp-dev ## Run Django's own auth and client tests on our engine
 	@$(BIN)/python -m tests.django_suites.run $(ARGS)

@@ -225,6 +225,19 @@ def run(
     return done.returncode, tally
 
 
+def rounds(number: int, database: str, **how: Any) -> tuple[int, Tally]:
+    """Run pytest so many times, or until it fails; return the sum of the rounds."""
+    code, total = 0, Tally()
+    for done in range(number):
+        if number > 1:
+            print(f"--- {database}: round {done + 1} of {number}")
+        code, tally = run(database, **how)
+        total += tally
+        if code:
+            break
+    return code, total
+
+
 def redis_of(number: int) -> str:
     """Return the address of one of the databases of the Redis server."""
     parts = urlsplit(REDIS.url)
@@ -247,6 +260,12 @@ def main() -> int:
         "--brief",
         action="store_true",
         help="leave out what is slow and the same on every Python and Django",
+    )
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=1,
+        help="run so many times, or until a test fails: for races",
     )
     parser.add_argument(
         "--jobs",
@@ -278,7 +297,8 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = [
             pool.submit(
-                run,
+                rounds,
+                options.repeat,
                 name,
                 brief=options.brief,
                 redis=redis_of(number),
