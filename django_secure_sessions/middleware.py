@@ -207,7 +207,8 @@ def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
         # Half a login is none. Other data is kept as it was, as Django does.
         if session.is_new_login:
             return ["flush"]
-        return ["confirm_key"] if session.has_new_key else ["touch"]
+        # A page that failed because the database is away: is it?
+        return ["confirm_key"] if session.has_new_key else ["touch", "probe"]
     if _found_nobody(request):
         return ["drop_unusable_user"]
     if wanted and not session.is_empty():

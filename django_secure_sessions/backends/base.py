@@ -284,6 +284,13 @@ class TrackedSession(StoredSession):
         """See touch()."""
         return await sync_to_async(self.touch)()
 
+    def probe(self) -> None:
+        """Raise ``DatabaseError`` if the table that a copy stood in for is away."""
+
+    async def aprobe(self) -> None:
+        """See probe()."""
+        await sync_to_async(self.probe)()
+
     @classmethod
     def forget(cls, found: Sequence[Row]) -> None:
         """Drop every copy of sessions that ended. The table itself has none."""

@@ -21,7 +21,7 @@ from django.utils import timezone
 from django_secure_sessions import policy
 from django_secure_sessions.conf import conf
 
-from . import entries
+from . import entries, rows
 from .base import TrackedSession
 from .copies import after_commit, copies, is_pending, put_after_commit
 from .rows import Row
@@ -161,6 +161,12 @@ class SessionStore(TrackedSession):
         if conf.touch_store != "cache":
             return _seconds(conf.cache_ttl)  # by then the entry is read again
         return _seconds((self.rules_of(row).idle or LONGEST_LAG) + MARGIN)
+
+    def probe(self) -> None:
+        """See TrackedSession.probe()."""
+        if self._row is not None and not connections[self._using].needs_rollback:
+            with self._watched():
+                rows.fetch(self._using, "id", self._row.id)
 
     @classmethod
     def refreshed(cls, found: Sequence[Row]) -> Sequence[Row]:

@@ -72,6 +72,20 @@ class TestDatabaseDown:
         assert visitor.key == key
         assert visitor.user == user.pk
 
+    @pytest.mark.parametrize("page", ["/show/", "/private/", "/put/cart/full/"])
+    def test_copy_does_not_hide_the_outage(self, visitor, user, down, page):
+        """Where a copy opened the session and the page failed for want of its user."""
+        visitor.enter(user)
+        visitor.get("/show/")
+        down.on = True
+        response = visitor.get(page)
+
+        assert response.status_code == 503
+        assert response["Retry-After"]
+        assert site.SESSION_COOKIE_NAME not in response.cookies
+        down.on = False
+        assert visitor.user == user.pk
+
     def test_save_is_answered_503(self, visitor, user, down):
         """So is a visitor whose page was ready, but not its session."""
         visitor.enter(user)
