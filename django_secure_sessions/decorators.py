@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial, wraps
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -35,7 +34,7 @@ def passive(view: View) -> View:
 
 def session_required(view: View) -> View:
     """Let in whoever is signed in; others get 401 JSON or the login page."""
-    gate: View = _gated(view, iscoroutinefunction(view))
+    gate: View = _gated(view, _is_async(view))
     return gate
 
 
@@ -51,7 +50,7 @@ def role_required(*roles: str) -> Callable[[View], View]:
         raise ValueError("role_required() needs at least one role")
 
     def decorate(view: View) -> View:
-        gate: View = _gated(view, iscoroutinefunction(view), roles)
+        gate: View = _gated(view, _is_async(view), roles)
         return gate
 
     return decorate
@@ -67,7 +66,7 @@ def aal_required(level: int = 2) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         refuse = partial(_below, level=level)
-        gate: View = _asked(view, iscoroutinefunction(view), refuse)
+        gate: View = _asked(view, _is_async(view), refuse)
         return gate
 
     return decorate
@@ -84,7 +83,7 @@ def recent_auth_required(*, minutes: float | None = None) -> Callable[[View], Vi
 
     def decorate(view: View) -> View:
         refuse = partial(_stale, minutes=minutes)
-        gate: View = _asked(view, iscoroutinefunction(view), refuse)
+        gate: View = _asked(view, _is_async(view), refuse)
         return gate
 
     return decorate
@@ -129,6 +128,22 @@ class RecentAuthRequiredMixin:
         is_async = self.view_is_async  # type: ignore[attr-defined]
         refuse = partial(_stale, minutes=self.recent_minutes)
         return _asked(view, is_async, refuse)(request, *args, **kwargs)
+
+
+def _is_async(view: Any) -> bool:
+    """
+    Whether calling a view gives something to await.
+
+    asgiref knows what ``as_view`` marked, on every Python. The bound ``dispatch``
+    that ``method_decorator`` hands over bears no mark, whatever its class says.
+    """
+    if iscoroutinefunction(view):
+        return True
+    while isinstance(view, partial):
+        view = view.func
+    owner = getattr(view, "__self__", None)
+    is_dispatch = getattr(view, "__name__", "") == "dispatch"
+    return is_dispatch and bool(getattr(owner, "view_is_async", False))
 
 
 def _gated(view: Any, is_async: bool, roles: Collection[str] = ()) -> Any:

@@ -18,6 +18,7 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse
 from django.urls import include, path
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from django_secure_sessions import lifecycle
@@ -25,7 +26,9 @@ from django_secure_sessions.backends.stored import Proof
 from django_secure_sessions.decorators import (
     RoleRequiredMixin,
     SessionRequiredMixin,
+    aal_required,
     passive,
+    recent_auth_required,
     role_required,
     session_required,
 )
@@ -216,7 +219,39 @@ class AdminsOnly(RoleRequiredMixin, View):
         return HttpResponse("admins")
 
 
+class Open(View):
+    def get(self, request):
+        return HttpResponse("in")
+
+
+class AOpen(View):
+    async def get(self, request):
+        return HttpResponse("in")
+
+
+GATES = {
+    "session": session_required,
+    "role": role_required("user"),
+    "level": aal_required(1),
+    "recent": recent_auth_required(minutes=5),
+}
+
+
+def gated_views():
+    """Yield each gate around a class: as a view, and on its `dispatch`."""
+    for name, gate in GATES.items():
+        for kind, view in (("", Open), ("a", AOpen)):
+            yield path(f"{kind}view/{name}/", gate(view.as_view()))
+            gated = method_decorator(gate, name="dispatch")(type(name, (view,), {}))
+            yield path(f"{kind}dispatch/{name}/", gated.as_view())
+            twice = method_decorator([gate, gate], name="dispatch")(
+                type(name, (gated,), {})
+            )
+            yield path(f"{kind}twice/{name}/", twice.as_view())
+
+
 urlpatterns = [
+    *gated_views(),
     path("admin/", admin.site.urls),
     path("account/", include("django_secure_sessions.urls")),
     path(

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django_secure_sessions.decorators import passive, role_required
 from django_secure_sessions.state import PASSIVE
 from tests.factories import UserFactory
+from tests.pages import GATES
 from tests.visitor import JSON, Visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.pages")]
@@ -97,6 +98,19 @@ class TestRoleRequired:
         type(user).objects.filter(pk=user.pk).update(is_staff=False)
 
         assert browser.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize(
+    "way", ["view", "aview", "dispatch", "adispatch", "twice", "atwice"]
+)
+def test_gate_around_a_class(browser, user, way, gate):
+    """Each gate holds around a class-based view, and on its `dispatch`."""
+    assert browser.get(f"/{way}/{gate}/", **JSON).status_code == 401
+
+    browser.enter(user)
+
+    assert browser.get(f"/{way}/{gate}/").content == b"in"
 
 
 def test_mixin_asks_for_admin_by_default(user):
