@@ -7,6 +7,7 @@ import re
 import time
 from functools import partial
 from typing import Any, cast
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -263,11 +264,20 @@ def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
             _set_cookie(session, refused)
         return refused
     reason = getattr(error, "reason", "")
-    logger.info("A session ended while its request ran: %s", reason or "gone")
+    told = reason or "gone"
+    logger.info("Session %s ended while its request ran: %s", _id_of(session), told)
     response = answers.session_ended(request, reason or EndReason.REVOKED.value)
     if reason and not session.by_previous_key:
         _delete_cookie(response)
     return response
+
+
+def _id_of(session: Any) -> UUID | None:
+    """Return the public id of the session, live or ended, as far as it was loaded."""
+    if not session.is_loaded:
+        return None
+    ended = session.ended
+    return session.public_id or (ended.id if ended else None)
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponseBase:

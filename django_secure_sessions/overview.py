@@ -41,7 +41,6 @@ EVENT_TEXTS: dict[str, str | Promise] = {
     EventKind.LOGIN.value: _("Signed in"),
     EventKind.LOGIN_FAILED.value: _("Sign-in failed"),
     EventKind.LIMIT_REJECTED.value: _("Sign-in refused: too many sessions"),
-    EventKind.ROTATED.value: _("Session key replaced"),
     EventKind.CLIENT_CHANGED.value: _("Used from another connection or browser"),
     EventKind.MFA_REQUIRED.value: _("Second factor asked for"),
     EventKind.MFA_ENROLLED.value: _("Second factor added"),

@@ -79,9 +79,7 @@ def logged_in(
             return
         session.proof = Proof(1, f"{session.proof.amr} {devices.METHOD}")
     if session.is_bound_to(user.pk):
-        # Django keeps the key when the same user signs in again; ASVS 7.2.4 does
-        # not, and a repeated proof restarts both clocks (SP 800-63B-4, 5.2).
-        session.elevate(session.proof)
+        session.login_again()
 
 
 def _take_away_user(request: Any) -> None:

@@ -62,7 +62,6 @@ class EventKind(str, Enum):
     BINDING = "binding"
     FLUSHED = "flushed"
     LIMIT_REJECTED = "limit_rejected"
-    ROTATED = "rotated"
     CLIENT_CHANGED = "client_changed"
     MFA_REQUIRED = "mfa_required"
     MFA_ENROLLED = "mfa_enrolled"

@@ -86,6 +86,15 @@ def test_every_end_is_an_event():
     assert {reason.value for reason in EndReason} <= {kind.value for kind in EventKind}
 
 
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_of_event_is_recorded(kind):
+    """No filter offers an event that never happens."""
+    is_end = kind.value in {reason.value for reason in EndReason}
+    recorded = re.findall(r"(?<!\{)EventKind\.([A-Z_]+)(?!\.value)\b", SOURCES)
+
+    assert is_end or kind.name in recorded
+
+
 def test_decorators_keep_the_name_of_a_view():
     """Tools that list views show the view, not our wrapper."""
 

@@ -22,6 +22,7 @@ from django_secure_sessions.conf import conf
 from django_secure_sessions.state import ClientInfo, EndReason
 
 from . import retention, rows
+from .binding import bind_again
 from .rows import Row
 from .stored import Proof, StoredSession, owner_of
 
@@ -181,6 +182,27 @@ class TrackedSession(StoredSession):
         with self._watched():
             self._write(rotate=True, changes=changes, privileged=True)
         self._rotated = self.modified = True
+
+    def login_again(self) -> None:
+        """
+        Take note that the session's own user signed in once more.
+
+        Django keeps the key then; ASVS 7.2.4 does not, and a repeated proof restarts
+        both clocks (SP 800-63B-4, 5.2).
+        """
+        before = self._belief
+
+        def write() -> Row:
+            self._belief = before  # an earlier try was rolled back
+            self.elevate(self.proof)
+            return self._require_row()
+
+        row = self._require_row()
+        try:
+            bind_again(self._login(row.user_id, timezone.now(), self._client()), write)
+        except BaseException:
+            self._belief = before
+            raise
 
     @property
     def has_new_key(self) -> bool:

@@ -60,6 +60,23 @@ def bind(
         raise
 
 
+def bind_again(login: Login, write: Callable[[], Row]) -> Row:
+    """
+    Run ``write``, which renews the session of a user who signed in once more.
+
+    On record and announced as any login is. No session is added, so none makes room.
+    """
+
+    def again() -> Row:
+        with transaction.atomic(using=login.using):
+            row = write()
+            events.record([_event(login, EventKind.LOGIN, row)])
+            _announce_on_commit(login, row)
+        return row
+
+    return retried(again, login.using)
+
+
 def _bind(
     login: Login, write: Callable[[], Row], rules_of: Callable[[Row], Rules]
 ) -> Row:
@@ -79,9 +96,7 @@ def _bind(
             using=login.using,
             along=[_event(login, EventKind.LOGIN, row)],
         )
-        transaction.on_commit(
-            partial(_announce, row, login.client), using=login.using, robust=True
-        )
+        _announce_on_commit(login, row)
     return row
 
 
@@ -108,6 +123,12 @@ def _event(login: Login, kind: EventKind, row: Row | None = None) -> SessionEven
         session_id=row.id if row else None,
         client=login.client,
         actor=login.impersonator,
+    )
+
+
+def _announce_on_commit(login: Login, row: Row) -> None:
+    transaction.on_commit(
+        partial(_announce, row, login.client), using=login.using, robust=True
     )
 
 

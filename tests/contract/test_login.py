@@ -123,6 +123,35 @@ class TestDoors:
             "127.0.0.1",
         )
 
+    def test_again_in_the_same_browser(self, visitor, user):
+        """A second login of the user is one more login: on record, and signalled."""
+        heard = []
+
+        def listen(session_id, **kwargs):
+            heard.append(session_id)
+
+        browser = visitor()
+        browser.enter(user)
+        session_authenticated.connect(listen)
+        try:
+            browser.enter(user)
+        finally:
+            session_authenticated.disconnect(listen)
+        pk = Session.objects.get().pk
+
+        assert heard == [pk]
+        logins = SessionEvent.objects.filter(kind="login", user=user)
+        assert list(logins.values_list("session_id", flat=True)) == [pk, pk]
+
+    def test_again_and_rolled_back(self, visitor, user):
+        """A second login that is taken back leaves the session, and no record."""
+        browser = visitor()
+        browser.enter(user)
+        browser.get(f"/enter-and-miss/{user.pk}/")
+
+        assert browser.user == user.pk
+        assert SessionEvent.objects.filter(kind="login").count() == 1
+
 
 class TestKeys:
     def test_planted_key_is_worthless(self, visitor, user):

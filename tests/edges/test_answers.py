@@ -9,6 +9,7 @@ import pytest
 from django.test import RequestFactory
 
 from django_secure_sessions import answers, lifecycle
+from django_secure_sessions.models import Session
 from django_secure_sessions.state import EndReason
 from tests.visitor import JSON, Visitor
 
@@ -178,6 +179,16 @@ class TestEnded:
         assert response.status_code == 401
         assert response.json()["reason"] == "revoked"
         assert browser.key is None
+
+    def test_the_log_names_the_session(self, browser, caplog):
+        """The line carries the public id, which the audit trail knows, and no key."""
+        session_id, key = Session.objects.get(ended_at=None).pk, browser.key
+        caplog.set_level("INFO", "django_secure_sessions")
+        browser.get("/end-and-put/")
+
+        said = f"Session {session_id} ended while its request ran: revoked"
+        assert said in caplog.messages
+        assert key not in caplog.text
 
     def test_own_refusal_of_a_page_stands(self, browser, user):
         """A page that failed by itself stays what it was; the next one explains."""
