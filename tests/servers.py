@@ -9,11 +9,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import psycopg
 import redis
+from django.core.management import call_command
+from django.db import connection
 
 REDIS = shutil.which("redis-server")
 MEMCACHED = shutil.which("memcached")
@@ -174,7 +178,8 @@ class PostgresServer(Server):
     # It refuses to run as root.
     identity = {} if os.geteuid() else {"user": "postgres", "group": "postgres"}
 
-    def __init__(self, of=None):
+    def __init__(self, *options, of=None):
+        self.options = options
         self.of = of
         super().__init__()
 
@@ -213,6 +218,7 @@ class PostgresServer(Server):
         return [
             self._program("postgres"),
             *("-D", self.data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
+            *self.options,
         ]
 
     def answers(self):
@@ -237,6 +243,30 @@ class PostgresServer(Server):
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def connected_to(*servers):
+    """
+    Have Django, in every thread, talk to whichever of these PostgreSQL takes writes.
+
+    It gets the site's tables; rows stay there.
+    """
+    connection.close()
+    elsewhere = {
+        "NAME": "postgres",
+        "USER": "postgres",
+        "HOST": ",".join("127.0.0.1" for _ in servers),
+        "PORT": ",".join(str(server.port) for server in servers),
+        "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 5},
+    }
+    # Connections of new threads are made from the same dictionary.
+    with mock.patch.dict(connection.settings_dict, elsewhere):
+        try:
+            call_command("migrate", verbosity=0)
+            yield
+        finally:
+            connection.close()
 
 
 def wait_for(condition, timeout=START_TIMEOUT):

@@ -8,20 +8,21 @@ from threading import Barrier, Event
 
 from django.db import connection
 
-# At once. PostgreSQL grants 100 connections by default, and not to us alone.
+# At once, unless more are asked for. PostgreSQL grants 100 connections by default,
+# and not to us alone.
 THREADS = 25
 PATIENCE = 120  # seconds: a thread that waits longer is stuck
 
 
-def together(work, arguments):
+def together(work, arguments, at_once=THREADS):
     """
-    Call `work` once for each of `arguments`, as many at once as THREADS allows.
+    Call `work` once for each of `arguments`, in up to `at_once` threads.
 
     All threads start at the same moment. Return the results in order; a call that
     raised fails the test.
     """
     arguments = list(arguments)
-    lanes = [arguments[lane::THREADS] for lane in range(min(THREADS, len(arguments)))]
+    lanes = [arguments[lane::at_once] for lane in range(min(at_once, len(arguments)))]
     start = Barrier(len(lanes))
 
     def run(lane):
@@ -36,7 +37,7 @@ def together(work, arguments):
         done = list(pool.map(run, lanes))
     results = [None] * len(arguments)
     for lane, values in enumerate(done):
-        results[lane::THREADS] = values
+        results[lane::at_once] = values
     return results
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from django.conf import settings as site
 from django.core.cache import caches
-from django.core.management import call_command
-from django.db import connection, connections
-from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db import connection
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.backends import db
@@ -62,28 +62,8 @@ def standby(primary, server_of):
 @pytest.fixture
 def connected(transactional_db):
     """Return what has Django talk to some servers, whichever of them takes writes."""
-    usual = connections["default"]
-
-    def connect(*servers):
-        connections["default"] = DatabaseWrapper(
-            {
-                **usual.settings_dict,
-                "NAME": "postgres",
-                "USER": "postgres",
-                "HOST": ",".join("127.0.0.1" for _ in servers),
-                "PORT": ",".join(str(server.port) for server in servers),
-                "OPTIONS": {
-                    "target_session_attrs": "read-write",
-                    "connect_timeout": 5,
-                },
-            },
-            "default",
-        )
-        call_command("migrate", verbosity=0)
-
-    yield connect
-    connection.close()
-    connections["default"] = usual
+    with ExitStack() as stack:
+        yield lambda *chosen: stack.enter_context(servers.connected_to(*chosen))
 
 
 @pytest.fixture(params=["db", "cached_db"])
