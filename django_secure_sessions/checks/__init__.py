@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import cache, deploy, values, wiring
+from . import cache, deploy, enrolment, values, wiring
 
 ALWAYS = (
     values.check_keys,
@@ -22,6 +22,7 @@ ALWAYS = (
     wiring.check_serializer,
     cache.check_cache,
     cache.check_touch_store,
+    enrolment.check_enrolment,
 )
 AT_DEPLOYMENT = (
     deploy.check_cookie_flags,

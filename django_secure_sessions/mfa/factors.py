@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,22 @@ from django_secure_sessions.models import (
 
 # What can be a second factor by itself. Recovery codes only stand in for these.
 SECOND = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+# What it takes to add one, beside Django.
+LIBRARIES = {
+    Authenticator.Type.TOTP: ("pyotp", "segno"),
+    Authenticator.Type.WEBAUTHN: ("webauthn",),
+}
 NAME_LENGTH = 64  # characters
 
 
 def using() -> str:
     """The database that factors are read from and written to: never a replica."""
     return router.db_for_write(Authenticator)
+
+
+def can_be_added(kind: Authenticator.Type) -> bool:
+    """Whether the packages that a kind of factor takes are installed."""
+    return all(find_spec(name) for name in LIBRARIES[kind])
 
 
 def factors_of(user_id: Any) -> models.QuerySet[Authenticator]:

@@ -17,6 +17,7 @@ from django_secure_sessions import checks
 from django_secure_sessions.checks import deploy
 from django_secure_sessions.checks.kinds import KINDS
 from django_secure_sessions.conf import DEFAULTS
+from django_secure_sessions.mfa import factors
 from django_secure_sessions.middleware import SecureSessionMiddleware
 
 OURS = "django_secure_sessions.middleware.SecureSessionMiddleware"
@@ -431,3 +432,35 @@ class TestDeployment:
             assert messages["secure_sessions.W110"].hint == (
                 f"Install Django {wanted} or newer."
             )
+
+
+class TestEnrolment:
+    """A second factor that is demanded can be set up."""
+
+    NEEDED = {"MFA_REQUIRED_FOR": "staff"}
+
+    def test_site_that_has_it_all(self, settings):
+        """With the extra installed and the pages included there is nothing to say."""
+        assert ids(settings, SECURE_SESSIONS=self.NEEDED) == set()
+
+    def test_packages(self, settings, monkeypatch):
+        """E301 names the extra that is not installed."""
+        monkeypatch.setattr(
+            factors, "LIBRARIES", dict.fromkeys(factors.LIBRARIES, ("no_such_package",))
+        )
+        message = found(settings, SECURE_SESSIONS=self.NEEDED)["secure_sessions.E301"]
+
+        assert "MFA_REQUIRED_FOR" in message.msg
+        assert "[mfa]" in message.hint
+
+    def test_pages(self, settings):
+        """E302 names the line that the project's addresses lack."""
+        settings.ROOT_URLCONF = ()
+        message = found(settings, SECURE_SESSIONS=self.NEEDED)["secure_sessions.E302"]
+
+        assert "MFA_REQUIRED_FOR" in message.msg
+        assert "include('django_secure_sessions.urls')" in message.hint
+
+    def test_nobody_needs_one(self, settings):
+        """A site that demands none may leave the pages out."""
+        assert ids(settings, ROOT_URLCONF=()) == set()

@@ -11,7 +11,7 @@ from django.contrib.auth import SESSION_KEY
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from django_secure_sessions.mfa import recovery
+from django_secure_sessions.mfa import factors, recovery
 from django_secure_sessions.models import (
     Authenticator,
     RecoveryCode,
@@ -359,3 +359,27 @@ class TestRecovery:
         """They stand in for one; alone they would only weaken the password."""
         assert browser.post(RECOVERY)["Location"] == MFA
         assert not RecoveryCode.objects.exists()
+
+
+class TestAbsentPackages:
+    """The extras are optional: what is not installed is not offered."""
+
+    @pytest.fixture(autouse=True)
+    def _absent(self, monkeypatch):
+        monkeypatch.setattr(
+            factors, "LIBRARIES", dict.fromkeys(factors.LIBRARIES, ("no_such_package",))
+        )
+
+    def test_overview_offers_nothing(self, browser):
+        """No button leads to a page that can't work."""
+        page = browser.get(MFA)
+
+        assert page.status_code == 200
+        assert ADD not in page.content.decode()
+        assert f"{MFA}key/add/" not in page.content.decode()
+
+    @pytest.mark.parametrize("page", ["app/add/", "key/add/", "key/add/challenge/"])
+    def test_pages_are_not_there(self, browser, page):
+        """Who knows the address finds nothing, instead of an error of the server."""
+        assert browser.get(MFA + page).status_code == 404
+        assert browser.post(MFA + page).status_code == 404

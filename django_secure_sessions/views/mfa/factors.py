@@ -74,6 +74,22 @@ def changing(view: ViewFunction) -> ViewFunction:
     return checked
 
 
+def adding(kind: Authenticator.Type) -> Callable[[ViewFunction], ViewFunction]:
+    """Guard a view that adds a kind of factor: 404 where its packages are absent."""
+
+    def decorate(view: ViewFunction) -> ViewFunction:
+        @wraps(view)
+        def ask(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not factors.can_be_added(kind):
+                raise Http404(f"The packages that {kind.label} takes are absent.")
+            response: HttpResponse = view(request, *args, **kwargs)
+            return response
+
+        return changing(ask)
+
+    return decorate
+
+
 @guarded
 @session_required
 def overview(request: HttpRequest) -> HttpResponse:
@@ -99,6 +115,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             }
             for device in devices.devices_of(user_id, now)
         ],
+        "offers_apps": factors.can_be_added(Authenticator.Type.TOTP),
+        "offers_keys": factors.can_be_added(Authenticator.Type.WEBAUTHN),
         "offers_trust": devices.age_limit() is not None,
     }
     if answers.prefers_json(request):
@@ -174,7 +192,7 @@ class AddAppView(View):
         )
 
 
-add_app = changing(AddAppView.as_view())
+add_app = adding(Authenticator.Type.TOTP)(AddAppView.as_view())
 
 
 def enrolled(request: HttpRequest, factor: Authenticator, method: str) -> HttpResponse:

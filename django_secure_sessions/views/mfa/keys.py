@@ -11,14 +11,15 @@ from django.views.decorators.http import require_POST
 from django_secure_sessions import answers
 from django_secure_sessions.exceptions import CodeRejected, MalformedCode
 from django_secure_sessions.mfa import webauthn
+from django_secure_sessions.models import Authenticator
 
 from . import proofs
-from .factors import changing, enrolled
+from .factors import adding, enrolled
 
 REGISTER = "register"
 
 
-@changing
+@adding(Authenticator.Type.WEBAUTHN)
 def add_key(request: HttpRequest) -> HttpResponse:
     """Show the page that asks for a key, and take the key's answer."""
     if request.method != "POST":
@@ -38,7 +39,7 @@ def add_key(request: HttpRequest) -> HttpResponse:
     return enrolled(request, factor, "hwk")
 
 
-@changing
+@adding(Authenticator.Type.WEBAUTHN)
 @require_POST
 def registration_options(request: HttpRequest) -> HttpResponse:
     """Return what the browser needs to make a key ours."""
