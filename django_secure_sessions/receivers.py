@@ -6,11 +6,11 @@ from typing import Any
 
 from django.contrib.auth import get_user_model, signals
 from django.contrib.auth.models import AnonymousUser
-from django.db.models.signals import post_delete, post_save, pre_delete
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import events, lifecycle
+from . import events, lifecycle, passwords
 from .backends import ending
 from .backends.base import TrackedSession
 from .backends.stored import Proof
@@ -22,6 +22,8 @@ from .signals import event_recorded
 from .state import EndReason, EventKind
 
 _UID = "secure_sessions."
+# Left on a user from the beginning of a save to its end.
+_NEW_PASSWORD = "_secure_sessions_new_password"  # noqa: S105 - a name, not a password
 
 
 def connect() -> None:
@@ -30,6 +32,7 @@ def connect() -> None:
     signals.user_logged_in.connect(logged_in, dispatch_uid=_UID + "logged_in")
     signals.user_logged_out.connect(logged_out, dispatch_uid=_UID + "logged_out")
     signals.user_login_failed.connect(login_failed, dispatch_uid=_UID + "failed")
+    pre_save.connect(saving_user, sender=user_model, dispatch_uid=_UID + "saving")
     post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
     event_recorded.connect(recorded, dispatch_uid=_UID + "recorded")
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
@@ -128,6 +131,21 @@ def login_failed(
     )
 
 
+def saving_user(
+    sender: Any,
+    instance: Any,
+    using: str,
+    raw: bool = False,
+    update_fields: Any = None,
+    **kwargs: Any,
+) -> None:
+    """Compare the password with the stored one, while there is one to compare."""
+    is_new = instance._state.adding or instance.pk is None
+    vars(instance)[_NEW_PASSWORD] = not (raw or is_new) and passwords.will_change(
+        instance, using, update_fields
+    )
+
+
 def user_saved(
     sender: Any,
     instance: Any,
@@ -136,19 +154,14 @@ def user_saved(
     update_fields: Any = None,
     **kwargs: Any,
 ) -> None:
-    """
-    End sessions when a user got a new password or was deactivated.
-
-    ``set_password`` leaves the plain password on the instance until the save is
-    over; an upgrade of the hash does not, so it counts as no change.
-    """
+    """End sessions when a user got a new password or was deactivated."""
+    has_new_password = vars(instance).pop(_NEW_PASSWORD, False)
     if created or raw:
         return
-    written = None if update_fields is None else set(update_fields)
-    deactivated = not instance.is_active and (written is None or "is_active" in written)
-    if deactivated and conf.on_deactivate == "end_all":
+    told = passwords.writes(instance, "is_active", update_fields)
+    if told and not instance.is_active and conf.on_deactivate == "end_all":
         lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
-    elif getattr(instance, "_password", None) is not None:
+    elif has_new_password:
         _password_changed(instance, conf.on_password_change)
 
 

@@ -137,6 +137,11 @@ def rotate(request):
     return HttpResponse("rotated")
 
 
+def flush(request):
+    request.session.flush()
+    return HttpResponse("flushed")
+
+
 def expire_in(request, seconds):
     request.session.set_expiry(seconds)
     return HttpResponse("set")
@@ -278,6 +283,7 @@ urlpatterns = [
     path("leave/", leave),
     path("aleave/", aleave),
     path("rotate/", rotate),
+    path("flush/", flush),
     path("expire-in/<int:seconds>/", expire_in),
     path("change-password/", change_password),
     path("end-and-put/", end_and_put),

@@ -13,11 +13,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth import HASH_SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError
 from django.utils import timezone
 
-from django_secure_sessions import crypto, policy
+from django_secure_sessions import crypto, passwords, policy
 from django_secure_sessions.conf import conf
 from django_secure_sessions.state import ClientInfo, EndReason
 
@@ -66,8 +66,7 @@ class TrackedSession(StoredSession):
         """
         if self._row is None or self._row.user_id is None:
             return
-        manager = get_user_model()._default_manager
-        user = manager.filter(pk=self._row.user_id).first()
+        user = self._stored_user()
         if user is None or not user.is_active:
             self.end_reason = EndReason.USER_DEACTIVATED
             self.flush()
@@ -269,10 +268,30 @@ class TrackedSession(StoredSession):
             self._end(row, self.end_reason)
 
     def flush(self) -> None:
-        """End the session and forget its data; what is set next is a new one."""
+        """
+        End the session and forget its data; what is set next is a new one.
+
+        Django flushes what bears the hash of another password: that is the reason
+        then, and the browser is told it.
+        """
+        if self.end_reason is EndReason.FLUSHED and self._is_of_another_password():
+            self.end_reason = EndReason.PASSWORD_CHANGED
         super().flush()
+        self.end_reason = EndReason.FLUSHED
         self._row = self._credential = None
         self._fresh = self._rotated = self.suspended = False
+
+    def _is_of_another_password(self) -> bool:
+        if self._row is None or self._row.user_id is None:
+            return False
+        kept = self._get_session().get(HASH_SESSION_KEY)  # type: ignore[attr-defined]
+        user = self._stored_user() if kept else None
+        return user is not None and not passwords.fits(user, kept)
+
+    def _stored_user(self) -> Any:
+        with self._watched():
+            manager = get_user_model()._default_manager
+            return manager.filter(pk=self._require_row().user_id).first()
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""

@@ -66,6 +66,49 @@ class TestPassword:
 
         assert live_ids(user) == set()
 
+    def test_not_written(self, pair, user):
+        """A password that was set and not saved changes nothing, until it is saved."""
+        user.set_password("new")
+        user.save(update_fields=["email"])
+        assert len(live_ids(user)) == 2
+
+        user.save()
+        assert reasons(user) == 2 * ["password_changed"]
+
+    @pytest.mark.parametrize("fields", [None, ["password"]])
+    @pytest.mark.parametrize("password", ["new", None])
+    def test_hash_set_by_hand(self, pair, user, password, fields):
+        """A hash of one's own making counts, and so does one that fits no password."""
+        user.password = make_password(password)
+        user.save(update_fields=fields)
+
+        assert reasons(user) == 2 * ["password_changed"]
+
+    def test_hash_after_another_change(self, pair, visitor, user):
+        """A second change through the same object counts as the first did."""
+        user.set_password("new")
+        user.save()
+        visitor().enter(user)
+        user.password = make_password("newer")
+        user.save(update_fields=["password"])
+
+        assert live_ids(user) == set()
+
+    def test_unusable_password(self, pair, user):
+        """Taking the password away ends all sessions at once."""
+        user.set_unusable_password()
+        user.save()
+
+        assert reasons(user) == 2 * ["password_changed"]
+
+    def test_deferred_password(self, pair, user, django_assert_num_queries):
+        """A save of an object without its password asks nothing and ends nothing."""
+        found = User.objects.only("username").get(pk=user.pk)
+        with django_assert_num_queries(1):
+            found.save()
+
+        assert len(live_ids(user)) == 2
+
     @pytest.mark.parametrize(
         ("choice", "left"), [("end_others", 1), ("end_all", 0), ("keep", 2)]
     )
@@ -75,6 +118,15 @@ class TestPassword:
         pair[0].get("/change-password/")
 
         assert len(live_ids(user)) == left
+
+    def test_keep_leaves_it_to_django(self, pair, user, settings):
+        """Kept rows are no promise: Django's own check ends them at their next use."""
+        settings.SECURE_SESSIONS = {"ON_PASSWORD_CHANGE": "keep"}
+        here, there = pair
+        here.get("/change-password/")
+
+        assert (here.user, there.user) == (user.pk, None)
+        assert reasons(user) == ["password_changed"]
 
     def test_change_of_an_inactive_user(self, pair, user, settings):
         """Where the inactive may stay, their password change counts all the same."""
@@ -103,12 +155,37 @@ class TestPassword:
         assert user.password != before
         assert len(live_ids(user)) == 3
 
+    def test_upgrade_of_the_hash_is_one_to_django(self, pair, visitor, user, settings):
+        """Django's own check sees another hash, and ends the other sessions later."""
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+            *settings.PASSWORD_HASHERS,
+        ]
+        visitor().post("/login/", {"username": user.username, "password": PASSWORD})
+
+        assert [browser.user for browser in pair] == [None, None]
+        assert reasons(user) == 2 * ["password_changed"]
+
     def test_raw_sql_is_noticed_at_the_next_request(self, pair, user):
         """A hash that changed behind our back ends each session as it is used."""
         User.objects.filter(pk=user.pk).update(password=make_password("new"))
 
         assert [browser.user for browser in pair] == [None, None]
-        assert live_ids(user) == set()
+        assert reasons(user) == 2 * ["password_changed"]
+
+    def test_raw_sql_is_explained(self, pair, user):
+        """The browser is told why, as it is after any other change."""
+        User.objects.filter(pk=user.pk).update(password=make_password("new"))
+        answer = pair[0].get("/guarded/")
+
+        assert answer.status_code == 302
+        assert "session_ended=password_changed" in answer["Location"]
+
+    def test_flush_by_the_site_is_no_change(self, pair, user):
+        """A session that a view flushes is just that."""
+        pair[0].get("/flush/")
+
+        assert reasons(user) == ["flushed"]
 
     def test_other_saves_end_nothing(self, pair, user):
         """Saving a user for another reason leaves the sessions alone."""
