@@ -86,6 +86,17 @@ def prefers_json(request: HttpRequest) -> bool:
     return "json" in accept and "text/html" not in accept
 
 
+def reaches_a_person(request: HttpRequest) -> bool:
+    """
+    Whether somebody will see the answer: it is a page that a browser went to.
+
+    Not what a script of a page asked for, as browsers say in ``Sec-Fetch-Mode`` (W3C
+    Fetch Metadata).
+    """
+    mode = request.META.get("HTTP_SEC_FETCH_MODE", "navigate")
+    return mode == "navigate" and not prefers_json(request)
+
+
 def refusal(
     status: int, error: str, detail: str | Promise, *, reason: str = "", **extra: Any
 ) -> JsonResponse:

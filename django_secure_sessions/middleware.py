@@ -267,7 +267,7 @@ def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
     told = reason or "gone"
     logger.info("Session %s ended while its request ran: %s", _id_of(session), told)
     response = answers.session_ended(request, reason or EndReason.REVOKED.value)
-    if reason and not session.by_previous_key:
+    if reason and not session.by_previous_key and answers.reaches_a_person(request):
         _delete_cookie(response)
     return response
 
@@ -315,10 +315,11 @@ def _without_session(
     ended = session.ended if session.is_loaded else None
     if ended is not None and ended.reason in answers.ENDED_TEXTS:
         explained = answers.explain(request, response, ended.reason)
-        if explained is None:
-            # The cookie is kept until a refusal has told its owner why.
+        if explained is None or not answers.reaches_a_person(request):
+            # The cookie is kept until a refusal has told its owner why: a script
+            # that polls must not take the reason from the next click.
             patch_vary_headers(response, ("Cookie",))
-            return response
+            return explained or response
         response = explained
     _delete_cookie(response)
     return response

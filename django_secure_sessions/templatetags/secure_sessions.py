@@ -23,6 +23,7 @@ def session_ended_message(context: dict[str, Any]) -> str:
         return ""
     reason = request.GET.get(ENDED_PARAMETER, "")
     if reason in ENDED_TEXTS:
-        return ended_text(reason)
+        user = getattr(request, "user", None)
+        return "" if user and user.is_authenticated else ended_text(reason)
     ended = getattr(request.session, "ended", None)
     return ended_text(ended.reason) if ended and ended.reason in ENDED_TEXTS else ""

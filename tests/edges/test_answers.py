@@ -6,11 +6,14 @@ import json
 import time
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.template import Context, Template
 from django.test import RequestFactory
 
 from django_secure_sessions import answers, lifecycle
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import EndReason
+from tests.factories import UserFactory
 from tests.visitor import JSON, Visitor
 
 pytestmark = pytest.mark.urls("tests.pages")
@@ -134,6 +137,28 @@ class TestEnded:
         assert response.status_code == 401
         assert response.json()["reason"] == "revoked"
 
+    @pytest.mark.parametrize(
+        "background", [JSON, {"sec_fetch_mode": "cors"}], ids=["json", "fetch"]
+    )
+    def test_a_script_does_not_take_the_reason(self, browser, user, background):
+        """A poll of a page is refused with the reason, and so is the next click."""
+        lifecycle.end_all(user)
+        for _ in range(2):
+            assert browser.get("/private/", **background).status_code in (401, 302)
+
+        assert "session_ended=revoked" in browser.get("/private/")["Location"]
+        assert browser.key is None
+
+    def test_nothing_is_told_to_who_is_signed_in(self, browser):
+        """A made-up link puts no words on the page of somebody who is there."""
+        shown = Template("{% load secure_sessions %}{% session_ended_message %}")
+        asked = request("/?session_ended=revoked")
+        asked.session = {}
+        asked.user = UserFactory.build()
+        assert shown.render(Context({"request": asked})) == ""
+        asked.user = AnonymousUser()
+        assert shown.render(Context({"request": asked})) != ""
+
     def test_told_once(self, browser, user):
         """With the explanation the cookie goes; later refusals are ordinary ones."""
         end_as(EndReason.REVOKED, user)
@@ -178,6 +203,7 @@ class TestEnded:
 
         assert response.status_code == 401
         assert response.json()["reason"] == "revoked"
+        assert "session_ended=revoked" in browser.get("/private/")["Location"]
         assert browser.key is None
 
     def test_the_log_names_the_session(self, browser, caplog):
