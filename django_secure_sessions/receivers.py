@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth import get_user_model, signals
@@ -36,8 +37,10 @@ def connect() -> None:
     post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
     event_recorded.connect(recorded, dispatch_uid=_UID + "recorded")
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
-    if getattr(ending.engine(), "keeps_copies", False):
-        connect_to_rows()
+    # An engine that can't be imported is for a check to tell of, which runs later.
+    with suppress(ImportError, AttributeError):
+        if getattr(ending.engine(), "keeps_copies", False):
+            connect_to_rows()
 
 
 def connect_to_rows() -> None:

@@ -53,7 +53,7 @@ def json_view(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except Http404:
-                return refusal(404, "not_found", _("There is no such session."))
+                return refusal(404, "not_found", _("There is no such thing here."))
             except Malformed:
                 return refusal(400, "malformed", _("The request can't be read."))
 

@@ -17,4 +17,5 @@ urlpatterns = [
     ),
     path("sessions/<uuid:session_id>/", views.end_session, name="api_session"),
     path("sessions/<uuid:session_id>/end/", views.end_session, name="api_end_session"),
+    path("<path:elsewhere>", views.not_found),
 ]

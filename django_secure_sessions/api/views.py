@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -58,6 +58,12 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     return answer({"ended": count})
 
 
+@json_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+def not_found(request: HttpRequest, elsewhere: str) -> HttpResponse:
+    """Answer for an address that is none, in JSON like every other."""
+    raise Http404
+
+
 @passive
 @json_view("GET", "HEAD")
 def status(request: HttpRequest) -> HttpResponse:
@@ -80,9 +86,10 @@ def keep_alive(request: HttpRequest) -> HttpResponse:
 def _unless_fresh(request: HttpRequest) -> HttpResponse | None:
     """Refuse, unless it was proven a moment ago, or is right now, who is there."""
     session, now = _session(request), timezone.now()
+    # Read in any case: a body that makes no sense is refused, whoever sends it.
+    shown = fields_of(request, *ConfirmIdentityForm.base_fields)
     if overview.is_recent(session.authenticated_at, now):
         return None
-    shown = fields_of(request, *ConfirmIdentityForm.base_fields)
     form = ConfirmIdentityForm(
         shown or None, session=session, user=request.user, client=identify(request)
     )

@@ -208,6 +208,23 @@ class TestFreshness:
         assert response.json()["error"] == "malformed"
         assert reason_of(phone) == ""
 
+    def test_also_from_who_signed_in_a_moment_ago(self, user, phone, sign_in):
+        """That no proof is asked for does not make the body readable."""
+        fresh = sign_in(user)
+        response = fresh.post(END_OTHERS, "{bad", content_type="application/json")
+
+        assert response.status_code == 400
+        assert reason_of(phone) == ""
+
+    @pytest.mark.parametrize("address", ["sessions/abc/", "no/such/thing/", "x"])
+    def test_unknown_addresses_are_refused_in_json(self, laptop, address):
+        """A program that mistypes an address gets a 404 that it can read."""
+        for send in (laptop.get, laptop.delete):
+            response = send(f"/account/api/{address}")
+
+            assert response.status_code == 404
+            assert response.json()["error"] == "not_found"
+
 
 class TestStatus:
     def test_remaining_time_is_told_in_seconds(self, laptop, started, time_machine):

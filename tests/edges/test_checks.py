@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
-from django_secure_sessions import checks
+from django_secure_sessions import checks, receivers
 from django_secure_sessions.checks import deploy
 from django_secure_sessions.checks.kinds import KINDS
 from django_secure_sessions.conf import DEFAULTS
@@ -91,6 +91,17 @@ class TestSilence:
     def test_every_setting_is_judged(self):
         """A new setting can't be added without saying what it may hold."""
         assert KINDS.keys() == DEFAULTS.keys()
+
+
+class TestStart:
+    """What can't start a site must still be told, so it must not stop the check."""
+
+    def test_engine_that_does_not_exist(self, settings):
+        """A typo in SESSION_ENGINE leaves the app ready, and E004 to say so."""
+        settings.SESSION_ENGINE = "django_secure_sessions.backends.database"
+        receivers.connect()
+
+        assert "E004" in ids(settings)
 
 
 class TestIds:
