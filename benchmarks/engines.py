@@ -50,6 +50,15 @@ class Engine:
         return not self.path.endswith(".db")
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What makes ``benchmarks.settings`` choose this engine, in a process."""
+        return {
+            "BENCHMARK_ENGINE": self.path,
+            "BENCHMARK_CACHE": self.cache,
+            "BENCHMARK_MIDDLEWARE": self.middleware,
+        }
+
+    @property
     def model_class(self) -> Any:
         return import_string(self.model) if self.model else None
 

@@ -1,11 +1,11 @@
-"""The results as reStructuredText tables, which also read well in a terminal."""
+"""The results of a comparison, as paragraphs and tables."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,11 +13,13 @@ from pathlib import Path
 from django.db import connection
 from django_redis import get_redis_connection
 
+from .cleanup import Cleanup
 from .engines import DJANGO_CACHED_DB, DJANGO_DB, Engine
 from .measuring import Times
 from .requests import SCENARIOS
 from .tables import Sizes
 from .throughput import Rates
+from .writing import Block, Table
 
 _PACKAGES = (
     "Django",
@@ -27,6 +29,8 @@ _PACKAGES = (
     "psycopg",
     "django-redis",
     "cryptography",
+    "gunicorn",
+    "uvicorn",
 )
 _FAMILIES = ((DJANGO_DB, "database"), (DJANGO_CACHED_DB, "cache"))
 
@@ -35,64 +39,39 @@ def tell(
     engines: Sequence[Engine],
     missing: Sequence[str],
     times: Times,
-    sizes: Sizes,
     rates: Rates,
+    sizes: Sizes,
+    cleanups: Mapping[str, Cleanup],
     command: str,
-) -> str:
-    """Return everything measured, and on what, as one text."""
-    parts = [f".. Written by ``{command}``. Changes by hand will be lost.", ""]
-    parts += _conditions(command, missing)
+) -> list[Block]:
+    """Return everything measured, and on what."""
+    blocks: list[Block] = [conditions(command)]
+    if missing:
+        blocks.append(f"Left out: {'; '.join(missing)}.")
     for reference, family in _FAMILIES:
         members = [engine for engine in engines if engine.reference == reference]
-        if not members:
-            continue
-        parts += _requests(f"Requests, {family} engines", members, times)
-    parts += _by_count("Listing a user's three sessions", sizes.listing, "rows")
-    parts += _by_count("Ending a user's three sessions", sizes.revoking, "rows")
-    parts += _bytes(engines, sizes)
-    parts += _rates(engines, rates)
-    return "\n".join(parts).rstrip() + "\n"
+        if members:
+            blocks.append(_requests(f"Requests, {family} engines", members, times))
+    blocks += _rates(rates)
+    blocks += _by_count("Listing a user's three sessions", sizes.listing)
+    blocks += _by_count("Ending a user's three sessions", sizes.revoking)
+    blocks += _cleanups(cleanups)
+    blocks.append(_bytes(engines, sizes))
+    return blocks
 
 
-def table(title: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Return a titled simple table, its first column to the left."""
-    widths = [max(len(row[n]) for row in (head, *body)) for n in range(len(head))]
-    rule = "  ".join("=" * width for width in widths)
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.rjust(width) if n else cell.ljust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return [
-        f"**{title}**",
-        "",
-        rule,
-        line(head),
-        rule,
-        *map(line, body),
-        rule,
-        "",
-    ]
-
-
-def _conditions(command: str, missing: Sequence[str]) -> list[str]:
+def conditions(command: str) -> str:
+    """Say when, by what and on what something was measured."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         postgresql = cursor.fetchone()[0].split()[0]
     redis = get_redis_connection("default").info("server")["redis_version"]
     packages = ", ".join(f"{name} {found}" for name, found in _versions())
-    lines = [
+    return (
         f"Measured on {date.today().isoformat()} by ``{command}`` on "  # noqa: DTZ011
         f"{_machine()}, with Python {platform.python_version()}, {packages}, "
-        f"PostgreSQL {postgresql} and Redis {redis}, everything on that machine.",
-        "",
-    ]
-    if missing:
-        lines += [f"Left out: {'; '.join(missing)}.", ""]
-    return lines
+        f"PostgreSQL {postgresql} and Redis {redis}, everything on that machine."
+    )
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -118,7 +97,7 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores of {model}, {platform.system()}"
 
 
-def _requests(title: str, engines: Sequence[Engine], times: Times) -> list[str]:
+def _requests(title: str, engines: Sequence[Engine], times: Times) -> Table:
     head = ["microseconds", *(engine.label for engine in engines)]
     body = []
     for scenario in SCENARIOS:
@@ -131,27 +110,64 @@ def _requests(title: str, engines: Sequence[Engine], times: Times) -> list[str]:
             else:
                 cells.append(f"{added:,.0f} ({ratio:.2f})")
         body.append(cells)
-    return table(title, head, body)
+    return Table(title, head, body)
 
 
 def _by_count(
-    title: str, measured: Mapping[int, Mapping[str, float]], unit: str
-) -> list[str]:
+    title: str, measured: Mapping[int, Mapping[str, float]]
+) -> Iterator[Table]:
     if not measured:
-        return []
+        return
     labels = list(next(iter(measured.values())))
     body = [
-        [f"{count:,} {unit}", *(_milliseconds(of[label]) for label in labels)]
+        [f"{count:,} rows", *(_milliseconds(of[label]) for label in labels)]
         for count, of in sorted(measured.items())
     ]
-    return table(title, ["milliseconds", *labels], body)
+    yield Table(title, ["milliseconds", *labels], body)
 
 
 def _milliseconds(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def _bytes(engines: Sequence[Engine], sizes: Sizes) -> list[str]:
+def _rates(rates: Rates) -> Iterator[Table]:
+    for server, layouts in rates.items():
+        labels = list(next(iter(layouts.values())))
+        body = [
+            [layout, *(f"{of[label]:,.0f}" for label in labels)]
+            for layout, of in layouts.items()
+        ]
+        yield Table(f"Throughput under {server}", ["requests a second", *labels], body)
+
+
+def _cleanups(cleanups: Mapping[str, Cleanup]) -> Iterator[Table]:
+    if not cleanups:
+        return
+    body = [
+        [
+            label,
+            f"{each.rate:,.0f}",
+            _milliseconds(each.idle.middle),
+            _milliseconds(each.meanwhile.middle),
+            _milliseconds(each.idle.p99),
+            _milliseconds(each.meanwhile.p99),
+            _milliseconds(each.meanwhile.slowest),
+        ]
+        for label, each in cleanups.items()
+    ]
+    head = [
+        "``clearsessions``",
+        "rows a second",
+        "median read",
+        "meanwhile",
+        "p99",
+        "meanwhile",
+        "slowest",
+    ]
+    yield Table("Clean-up, and a read in milliseconds before and meanwhile", head, body)
+
+
+def _bytes(engines: Sequence[Engine], sizes: Sizes) -> Table:
     body = [
         [
             engine.label,
@@ -165,23 +181,8 @@ def _bytes(engines: Sequence[Engine], sizes: Sizes) -> list[str]:
         for engine in engines
     ]
     head = ["bytes of a session", "table", "indexes", "PostgreSQL", "Redis"]
-    return table("Bytes", head, body)
+    return Table("Bytes", head, body)
 
 
 def _or_dash(value: float | None) -> str:
     return f"{value:,.0f}" if value else "-"
-
-
-def _rates(engines: Sequence[Engine], rates: Rates) -> list[str]:
-    if not rates:
-        return []
-    body = [
-        [engine.label, *(f"{rates[count][engine.label]:,.0f}" for count in rates)]
-        for engine in engines
-    ]
-    head = ["reads a second", *_counted(rates, "thread")]
-    return table("Throughput of one process", head, body)
-
-
-def _counted(counts: Mapping[int, object], word: str) -> list[str]:
-    return [f"{count} {word}{'s' * (count != 1)}" for count in counts]

@@ -3,8 +3,8 @@ Compare session engines on this machine, in one interleaved run.
 
 Needs PostgreSQL and Redis (POSTGRESQL_URL, REDIS_URL). Makes a database of its own
 and removes it, and touches no key in Redis but its own. ``make bench`` takes some
-twenty minutes and writes docs/reference/benchmarks.inc and .svg; ``make bench
-ARGS=--quick`` takes half a minute and prints.
+twelve minutes and writes docs/reference/benchmarks.inc, .md and .svg; ``make bench
+ARGS=--quick`` takes less than one and prints.
 """
 
 from __future__ import annotations
@@ -28,18 +28,43 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured. ``seconds`` is the length of one run of a throughput."""
+    """
+    How much is measured.
+
+    ``seconds`` is how long a server is loaded in one turn, of which there are
+    ``turns``; ``expired`` is the number of rows to clean up, which a reader reads
+    beside for ``idle`` seconds first.
+    """
 
     rounds: int
     samples: int
     rows: tuple[int, ...]
     seconds: float
-    rates: int
+    turns: int
+    every_layout: bool
+    expired: int
+    idle: float
 
 
-QUICK = Effort(rounds=2, samples=25, rows=(10_000,), seconds=0.2, rates=1)
+QUICK = Effort(
+    rounds=2,
+    samples=25,
+    rows=(10_000,),
+    seconds=0.3,
+    turns=1,
+    every_layout=False,
+    expired=5000,
+    idle=0.5,
+)
 FULL = Effort(
-    rounds=20, samples=100, rows=(10_000, 100_000, 1_000_000), seconds=2, rates=5
+    rounds=20,
+    samples=100,
+    rows=(10_000, 100_000, 1_000_000),
+    seconds=1,
+    turns=3,
+    every_layout=True,
+    expired=300_000,
+    idle=4,
 )
 
 
@@ -73,7 +98,7 @@ def databases() -> Iterator[None]:
 def main() -> int:
     """Measure, report, and return the exit status."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a minute, printed")
+    parser.add_argument("--quick", action="store_true", help="under a minute, printed")
     parser.add_argument("--rounds", type=int, help="of requests, each some 5 s")
     parser.add_argument("--rows", type=int, nargs="*", help="sizes of the tables")
     parser.add_argument("--only", default="", help="engines whose label contains this")
@@ -86,24 +111,30 @@ def main() -> int:
     given = shlex.join(sys.argv[1:])
     command = f"make bench ARGS='{given}'" if given else "make bench"
     django.setup()
-    from . import chart, engines, report, requests, tables, throughput
+    from . import chart, cleanup, engines, report, requests, tables, throughput
+    from .writing import markdown, restructured
 
     found, missing = engines.available()
     found = [engine for engine in found if options.only in engine.label]
     with databases():
-        times = requests.measure(found, effort.rounds, effort.samples, _say)
-        rates = throughput.measure(found, effort.rates, effort.seconds, _say)
-        sizes = tables.measure(found, effort.rows, _say)
-        text = report.tell(found, missing, times, sizes, rates, command)
+        times = requests.measure(found, effort.rounds, effort.samples, say)
+        layouts = throughput.LAYOUTS if effort.every_layout else throughput.FEW_LAYOUTS
+        rates = throughput.measure(found, layouts, effort.turns, effort.seconds, say)
+        sizes = tables.measure(found, effort.rows, say)
+        cleanups = cleanup.measure(found, effort.expired, effort.idle, say)
+        told = report.tell(found, missing, times, rates, sizes, cleanups, command)
+    text = restructured(told, command)
     print(text)
     if not (options.quick or options.only):
         (DOCS / "benchmarks.inc").write_text(text)
+        (DOCS / "benchmarks.md").write_text(markdown(told, command, "Benchmarks"))
         (DOCS / "benchmarks.svg").write_text(chart.draw(found, times, command))
-        _say(f"written: {DOCS / 'benchmarks.inc'} and .svg")
+        say(f"written: {DOCS / 'benchmarks.inc'}, .md and .svg")
     return 0
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell whoever waits how far it is."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -53,6 +53,7 @@ CACHES = {
 }
 
 INSTALLED_APPS = [
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -61,3 +62,20 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE: list[str] = []
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A server or a command in a process of its own uses one engine, which its parent
+# names: see Engine.environment.
+if "BENCHMARK_ENGINE" in os.environ:
+    SESSION_ENGINE = os.environ["BENCHMARK_ENGINE"]
+    SESSION_CACHE_ALIAS = os.environ["BENCHMARK_CACHE"]
+    MIDDLEWARE = [
+        os.environ["BENCHMARK_MIDDLEWARE"],
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+    ROOT_URLCONF = "benchmarks.site"
+# Under ASGI each request has a thread of its own, so connections must be shared.
+if POOL := int(os.environ.get("BENCHMARK_POOL") or 0):
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": POOL}},
+    }

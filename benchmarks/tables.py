@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
@@ -33,7 +33,6 @@ _KEYS = {
     "session_key": "md5(random()::text) || substr(md5(random()::text), 1, 8)",
     "id": "gen_random_uuid()",
     "key_digest": "gen_random_uuid()",
-    "user_id": "%(first)s + n %% %(crowd)s",
 }
 _DJANGO_KEY = "md5(random()::text)"
 
@@ -92,7 +91,7 @@ def measure(
     for engine in engines:
         sizes.redis[engine.label] = _redis_bytes(engine, crowd[0])
     for engine in keepers:
-        _empty(engine)
+        empty(engine.model_class)
         Booth(engine).sign_in(crowd[:1])
     for count in sorted(counts):
         for engine in keepers:
@@ -106,7 +105,7 @@ def measure(
         _ask(keepers, count, people, sizes)
     for engine in keepers:
         _weigh(engine, sizes)
-        _empty(engine)
+        empty(engine.model_class)
     return sizes
 
 
@@ -137,27 +136,34 @@ def _grow(engine: Engine, count: int, first: int) -> None:
     """Fill a table with copies of a real row, under other keys, users and times."""
     model = engine.model_class
     table = connection.ops.quote_name(model._meta.db_table)
-    columns, values = [], []
-    for column in (each.column for each in model._meta.concrete_fields):
-        columns.append(column)
-        made = _KEYS.get(column, column)
-        if column == "session_key" and not engine.is_ours:
-            made = _DJANGO_KEY
-        if column in ("expire_date", "expires_at", "created_at"):
-            made = f"{column} + random() * interval '1 hour'"
-        values.append(made)
+    later = {
+        column: f"{column} + random() * interval '1 hour'"
+        for column in ("expire_date", "expires_at", "created_at")
+    }
+    present = model.objects.count()
+    while present < count:
+        more = min(BATCH, count - present)
+        copy(engine, more, {**later, "user_id": f"{first} + n % {CROWD}"})
+        present += more
     with connection.cursor() as cursor:
-        present = model.objects.count()
-        while present < count:
-            more = min(BATCH, count - present)
-            cursor.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) "
-                f"SELECT {', '.join(values)} FROM (SELECT * FROM {table} LIMIT 1) one, "
-                "generate_series(1, %(more)s) n",
-                {"first": first, "crowd": CROWD, "more": more},
-            )
-            present += more
         cursor.execute(f"VACUUM ANALYZE {table}")
+
+
+def copy(engine: Engine, count: int, changes: Mapping[str, str]) -> None:
+    """Copy a row of a table so many times, with ``changes`` to columns in SQL."""
+    model = engine.model_class
+    table = connection.ops.quote_name(model._meta.db_table)
+    columns = [field.column for field in model._meta.concrete_fields]
+    made = {**_KEYS, **changes}
+    if not engine.is_ours:
+        made["session_key"] = _DJANGO_KEY
+    values = [made.get(column, column) for column in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) "
+            f"SELECT {', '.join(values)} FROM (SELECT * FROM {table} LIMIT 1) one, "
+            f"generate_series(1, {count}) n"
+        )
 
 
 def _weigh(engine: Engine, sizes: Sizes) -> None:
@@ -183,7 +189,8 @@ def _redis_bytes(engine: Engine, user: Any) -> int:
     return sum(redis.memory_usage(key) for key in redis.scan_iter(f"{OWN}:*"))
 
 
-def _empty(engine: Engine) -> None:
-    table = connection.ops.quote_name(engine.model_class._meta.db_table)
+def empty(*models: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {table} CASCADE")
+        for model in models:
+            table = connection.ops.quote_name(model._meta.db_table)
+            cursor.execute(f"TRUNCATE {table} CASCADE")
