@@ -4,6 +4,9 @@ The verbs. Everything that people see, admin, pages, JSON and commands, calls th
 A session is *ended*, never deleted: its payload is wiped, the row stays as history
 for ``HISTORY``, and its browser is told why. All ends are conditional on a live row
 and return what this call ended, so repeating one is harmless.
+
+``client`` is the one that asked for an end, for the audit; left out, it is the one
+whose request is being served, and outside of any the session's own.
 """
 
 from __future__ import annotations
@@ -49,6 +52,12 @@ def current_session_of(user: Any) -> UUID | None:
     if session is None or session.user_id != user.pk:
         return None
     return session.public_id
+
+
+def _client_at_hand() -> ClientInfo | None:
+    """Return the client of the request being served, if there is one."""
+    session = _current.get()
+    return None if session is None else session.client
 
 
 def live_sessions(user: Any, now: datetime | None = None) -> list[Row]:
@@ -104,6 +113,7 @@ def end_matching(
     *,
     reason: EndReason = EndReason.REVOKED,
     actor: str = events.SYSTEM,
+    client: ClientInfo | None = None,
 ) -> int:
     """
     End the sessions of a queryset, batch by batch, and return how many ended.
@@ -114,7 +124,7 @@ def end_matching(
     due = sessions.using(using).filter(ended_at=None).order_by("pk")
     batch = due
     while facts := list(batch.values(*rows.FACTS)[:CHUNK]):
-        count += _end([Row.of_facts(row) for row in facts], reason, actor, None)
+        count += _end([Row.of_facts(row) for row in facts], reason, actor, client)
         batch = due.filter(pk__gt=facts[-1]["id"])
     return count
 
@@ -123,6 +133,7 @@ def _end(
     found: list[Row], reason: EndReason, actor: str, client: ClientInfo | None
 ) -> int:
     using, now = rows.alias(), timezone.now()
+    client = client or _client_at_hand()
     owned = [row for row in found if row.user_id is not None and not row.ended_at]
     _distrust({row.user_id for row in owned})
 

@@ -7,65 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
 from . import lifecycle, policy
 from .backends.base import TrackedSession
 from .conf import conf
 from .devices import device_label, location
 from .models import SessionEvent
-from .state import EndReason, EventKind, Rules, Stamps
+from .state import EndReason, Rules, Stamps
 
 # Events of a user's own history, at most.
 HISTORY_LENGTH = 20
-
-REASON_TEXTS: dict[str, str | Promise] = {
-    EndReason.LOGOUT.value: _("Signed out"),
-    EndReason.IDLE.value: _("Inactive for too long"),
-    EndReason.ABSOLUTE.value: _("Signed in for too long"),
-    EndReason.EXPIRED.value: _("Expired"),
-    EndReason.EVICTED.value: _("Replaced by a newer sign-in"),
-    EndReason.REVOKED.value: _("Revoked"),
-    EndReason.PASSWORD_CHANGED.value: _("Password changed"),
-    EndReason.USER_DEACTIVATED.value: _("Account deactivated"),
-    EndReason.USER_DELETED.value: _("Account deleted"),
-    EndReason.BINDING.value: _("Connection or browser changed"),
-    EndReason.FLUSHED.value: _("Ended by the site"),
-    EndReason.MFA_RESET.value: _("Second factor reset"),
-    EndReason.MFA_CHANGED.value: _("Second factor changed"),
-}
-
-EVENT_TEXTS: dict[str, str | Promise] = {
-    **REASON_TEXTS,
-    EventKind.LOGIN.value: _("Signed in"),
-    EventKind.LOGIN_FAILED.value: _("Sign-in failed"),
-    EventKind.LIMIT_REJECTED.value: _("Sign-in refused: too many sessions"),
-    EventKind.CLIENT_CHANGED.value: _("Used from another connection or browser"),
-    EventKind.MFA_REQUIRED.value: _("Second factor asked for"),
-    EventKind.MFA_ENROLLED.value: _("Second factor added"),
-    EventKind.MFA_REMOVED.value: _("Second factor removed"),
-    EventKind.MFA_RENAMED.value: _("Second factor renamed"),
-    EventKind.MFA_VERIFIED.value: _("Second factor accepted"),
-    EventKind.MFA_FAILED.value: _("Proof of identity refused"),
-    EventKind.MFA_LOCKED.value: _("Too many failed proofs"),
-    EventKind.MFA_DISABLED.value: _("Second factor disabled"),
-    EventKind.RECOVERY_USED.value: _("Recovery code used"),
-    EventKind.RECOVERY_REGENERATED.value: _("Recovery codes replaced"),
-    EventKind.DEVICE_TRUSTED.value: _("Device trusted"),
-    EventKind.DEVICE_FORGOTTEN.value: _("Device no longer trusted"),
-    EventKind.STEP_UP.value: _("Identity confirmed"),
-}
-
-
-def reason_text(reason: str) -> str:
-    """Return why a session ended, in a few words, translated."""
-    return str(REASON_TEXTS.get(reason, reason))
-
-
-def event_text(kind: str) -> str:
-    """Return what happened, in a few words, translated."""
-    return str(EVENT_TEXTS.get(kind, kind))
 
 
 class Judged(Protocol):
@@ -170,7 +120,12 @@ def own_sessions(user: Any, current: UUID | None, now: datetime) -> list[OwnSess
 
 @dataclass(frozen=True)
 class PastEvent:
-    """Something that happened to a user's sessions, for that user."""
+    """
+    Something that happened to a user's sessions, for that user.
+
+    Of an end, device and address are those of the session: the reader wants to know
+    what was signed out. The audit trail knows who asked.
+    """
 
     at: datetime
     text: str
@@ -181,15 +136,21 @@ class PastEvent:
 def recent_events(user: Any) -> list[PastEvent]:
     """Return the latest of what happened to a user, the newest first."""
     found = SessionEvent.objects.filter(user=user).order_by("-at", "-pk")
-    return [
-        PastEvent(
-            at=event.at,
-            text=event_text(event.kind),
-            device=device_label(event.user_agent) if event.user_agent else "",
-            ip_address=event.ip_address,
-        )
-        for event in found[:HISTORY_LENGTH]
-    ]
+    return [_past(event) for event in found[:HISTORY_LENGTH]]
+
+
+def _past(event: SessionEvent) -> PastEvent:
+    client = event.detail.get("session_client") or {
+        "ip_address": event.ip_address,
+        "user_agent": event.user_agent,
+    }
+    agent = client["user_agent"]
+    return PastEvent(
+        at=event.at,
+        text=event.text,
+        device=device_label(agent) if agent else "",
+        ip_address=client["ip_address"],
+    )
 
 
 def _after(start: datetime, limit: timedelta | None) -> datetime | None:

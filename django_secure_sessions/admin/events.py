@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import SessionEvent
-from django_secure_sessions.overview import EVENT_TEXTS, event_text
+from django_secure_sessions.wording import EVENT_TEXTS
 
 from .reading import (
     ChoiceFilter,
@@ -80,7 +80,7 @@ class SessionEventAdmin(ReadingAdmin[SessionEvent]):
 
     @admin.display(description=_("event"))
     def what(self, event: SessionEvent) -> str:
-        return event_text(event.kind)
+        return event.text
 
     @admin.display(description=_("user"))
     def who(self, event: SessionEvent) -> str:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.client import identify
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import Session
 
@@ -150,7 +151,11 @@ class RevokingAdmin(ReadingAdmin[Session]):
         return self._confirmation(request, sessions, whole_users)
 
     def _revoke(self, request: HttpRequest, sessions: QuerySet[Session]) -> int:
-        return lifecycle.end_matching(sessions, actor=request.user.get_username())
+        return lifecycle.end_matching(
+            sessions,
+            actor=request.user.get_username(),
+            client=identify(request),
+        )
 
     def _confirmation(
         self, request: HttpRequest, sessions: QuerySet[Session], whole_users: bool

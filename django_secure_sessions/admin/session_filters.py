@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_secure_sessions.conf import conf
 from django_secure_sessions.models import Session
-from django_secure_sessions.overview import REASON_TEXTS
+from django_secure_sessions.wording import REASON_TEXTS
 
 from .reading import ChoiceFilter
 

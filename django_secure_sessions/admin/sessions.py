@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from django_secure_sessions import overview
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import Session, SessionEvent
+from django_secure_sessions.wording import reason_text
 
 from .reading import dates, from_address, of_users_named, short_time
 from .revoking import SEALED, SHOWN, RevokingAdmin, owner_of
@@ -117,7 +118,7 @@ class SessionAdmin(RevokingAdmin):
             "events": [
                 {
                     "at": event.at,
-                    "text": overview.event_text(event.kind),
+                    "text": event.text,
                     "actor": event.actor,
                     "ip_address": event.ip_address,
                     "device": device_label(event.user_agent),
@@ -156,7 +157,7 @@ class SessionAdmin(RevokingAdmin):
         if found.is_live:
             return _("Live until %(moment)s") % {"moment": moment}
         reason = session.end_reason or (found.reason.value if found.reason else "")
-        text = overview.reason_text(reason)
+        text = reason_text(reason)
         return _("%(reason)s, %(moment)s") % {"reason": text, "moment": moment}
 
 

@@ -44,6 +44,11 @@ class TrackedSession(StoredSession):
         self._client = client
 
     @property
+    def client(self) -> ClientInfo:
+        """Who is asking, which need not be the client that the row names."""
+        return self._client()
+
+    @property
     def is_loaded(self) -> bool:
         """Whether anything has read the session in this request."""
         return hasattr(self, "_session_cache")

@@ -93,6 +93,7 @@ def _bind(
             victims,
             EndReason.EVICTED,
             now=login.now,
+            client=login.client,
             using=login.using,
             along=[_event(login, EventKind.LOGIN, row)],
         )

@@ -36,7 +36,8 @@ def end_rows(
     """
     End sessions of users and return how many ended by this very call.
 
-    ``client`` is the one that asked, where a request did; without it the events
+    ``client`` is the one that asked, where a request did: the events name it, and
+    the client of the session in their detail if that is another. Without it they
     name the client of each session. Events ``along`` are written in the same
     statement as the first of ours.
     """
@@ -52,17 +53,7 @@ def end_rows(
         events.record(
             [
                 *along,
-                *(
-                    events.build(
-                        EventKind(reason.value),
-                        now=now,
-                        user_id=row.user_id,
-                        session_id=row.id,
-                        client=client or ClientInfo(row.ip_address, row.user_agent),
-                        actor=actor,
-                    )
-                    for row in chunk
-                ),
+                *(_event(row, reason, now, actor, client) for row in chunk),
             ]
         )
         along = ()
@@ -74,6 +65,27 @@ def end_rows(
                 partial(_signal, chunk, reason, actor), using=using, robust=True
             )
     return count
+
+
+def _event(
+    row: Row, reason: EndReason, now: datetime, actor: str, client: ClientInfo | None
+) -> SessionEvent:
+    own = ClientInfo(row.ip_address, row.user_agent)
+    detail = {}
+    if client is not None and client != own:
+        detail["session_client"] = {
+            "ip_address": own.ip,
+            "user_agent": own.user_agent,
+        }
+    return events.build(
+        EventKind(reason.value),
+        now=now,
+        user_id=row.user_id,
+        session_id=row.id,
+        client=client or own,
+        actor=actor,
+        detail=detail,
+    )
 
 
 def forget(found: Sequence[Row]) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
+
+from django_secure_sessions.wording import event_text
 
 
 class SessionEvent(models.Model):
@@ -35,4 +39,10 @@ class SessionEvent(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+        at = timezone.localtime(self.at) if timezone.is_aware(self.at) else self.at
+        return f"{self.text}, {date_format(at, 'SHORT_DATETIME_FORMAT')}"
+
+    @property
+    def text(self) -> str:
+        """What happened, in a few words, translated."""
+        return event_text(self.kind, of_session=self.session_id is not None)

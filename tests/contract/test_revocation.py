@@ -12,6 +12,7 @@ from django.db import OperationalError
 from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import session_ended
+from django_secure_sessions.state import ClientInfo
 from tests.contract.test_login import live_ids, reasons
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
@@ -28,6 +29,17 @@ def pair(visitor, user):
     for browser in browsers:
         browser.enter(user)
     return browsers
+
+
+def where(kind):
+    """Return, from the history, who asked for each end of ``kind``, and for whose."""
+    found = SessionEvent.objects.filter(kind=kind)
+    return sorted(((event.user_agent, event.detail) for event in found), key=str)
+
+
+def of_session(user_agent, ip="127.0.0.1"):
+    """Return the detail of an event that somebody else's client caused."""
+    return {"session_client": {"ip_address": ip, "user_agent": user_agent}}
 
 
 def actors(kind):
@@ -311,6 +323,62 @@ class TestVerbs:
         lifecycle.end_all(user)
 
         assert [browser.user for browser in pair] == [None, None]
+
+
+class TestClientOfAnEnd:
+    """An event names the client that asked; the ended one's is in its detail."""
+
+    @pytest.fixture
+    def away(self, visitor, user):
+        """A browser that the others sign out."""
+        browser = visitor()
+        browser.get(f"/{'a' * browser.asgi}enter/{user.pk}/", user_agent="away")
+        return browser
+
+    def test_verb_with_a_client(self, away, user):
+        """What is said about who asked is what is recorded, for every verb."""
+        lifecycle.end_matching(
+            Session.objects.filter(user=user), client=ClientInfo("192.0.2.9", "desk")
+        )
+
+        assert where("revoked") == [("desk", of_session("away"))]
+        assert SessionEvent.objects.get(kind="revoked").ip_address == "192.0.2.9"
+
+    def test_verb_without_a_request(self, away, user):
+        """Where nobody asks, the session's own client is all there is to name."""
+        lifecycle.end_all(user)
+
+        assert where("revoked") == [("away", {})]
+
+    def test_verb_in_a_view(self, away, visitor, user):
+        """A view that names no client means the one it serves."""
+        here = visitor()
+        here.get(f"/{'a' * here.asgi}enter/{user.pk}/", user_agent="here")
+        here.get("/end-and-put/", user_agent="here")
+
+        assert where("revoked") == [("here", of_session("away")), ("here", {})]
+
+    def test_password_change(self, away, visitor, user):
+        """The browser that changed the password signed the other one out."""
+        here = visitor()
+        here.get(f"/{'a' * here.asgi}enter/{user.pk}/", user_agent="here")
+        here.get("/change-password/", user_agent="here")
+
+        assert where("password_changed") == [("here", of_session("away"))]
+
+    def test_eviction(self, away, visitor, user, settings):
+        """The login that found no room is what ended the oldest."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1}
+        here = visitor()
+        here.get(f"/{'a' * here.asgi}enter/{user.pk}/", user_agent="here")
+
+        assert where("evicted") == [("here", of_session("away"))]
+
+    def test_logout(self, away):
+        """Who signs out is the session's own client, and named once."""
+        away.get("/leave/", user_agent="away")
+
+        assert where("logout") == [("away", {})]
 
 
 class TestImpersonation:

@@ -338,6 +338,16 @@ class TestRevoke:
         assert event.session_id == session_id
         assert Session.objects.get(pk=session_id).end_reason == "revoked"
 
+    @pytest.mark.parametrize("way", ["action", "button"])
+    def test_history_names_the_address_of_who_revoked(self, desk, session_id, way):
+        """The audit row is from where staff sit; whose session it was is beside it."""
+        url = SESSIONS if way == "action" else revoke_url(session_id)
+        desk.post(url, confirmed(session_id))
+
+        event = SessionEvent.objects.get(kind="revoked")
+        assert event.ip_address == "192.0.2.50"
+        assert event.detail["session_client"]["ip_address"] == "192.0.2.7"
+
     def test_only_the_selected_end(self, user, desk):
         """What was not ticked stays."""
         first, second = (SessionFactory(user=user).public_id for _ in range(2))
@@ -584,7 +594,7 @@ class TestEvents:
 
         for expected in (
             "Signed in",
-            "Revoked",
+            "Signed out: session revoked",
             user.username,
             "margit",
             "203.0.113.9",
@@ -635,6 +645,7 @@ class TestEvents:
         page = throne.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
         assert str(session_id) in page
+        assert f"Signed in, {date_format(event.at, 'SHORT_DATETIME_FORMAT')}" in page
         assert 'name="_save"' not in page
 
 

@@ -87,7 +87,38 @@ class TestList:
         assert [session.id for session in response.context["sessions"]] == [
             laptop.session_id
         ]
-        assert "Revoked" in [event.text for event in response.context["events"]]
+        assert "Signed out: session revoked" in [
+            event.text for event in response.context["events"]
+        ]
+
+    def test_history_shows_the_device_that_was_signed_out(self, laptop, phone):
+        """Who ended the other session is no news; which one it was is."""
+        laptop.post(end_url(phone))
+
+        (end,) = [
+            event
+            for event in laptop.get(LIST).context["events"]
+            if event.text.startswith("Signed out")
+        ]
+        assert (end.device, end.ip_address) == ("Safari on iPhone", "198.51.100.4")
+
+    def test_history_tells_ends_from_acts(self, user, laptop, phone):
+        """One password change is one sign-out of each other session, where it was."""
+        user.set_password("another horse")
+        user.save()
+
+        laptop.force_login(user)
+        page = laptop.get(LIST)
+
+        ends = {
+            (event.text, event.device, event.ip_address)
+            for event in page.context["events"]
+            if event.text != "Signed in"
+        }
+        assert ends == {
+            ("Signed out: password changed", "Firefox on Linux", "203.0.113.7"),
+            ("Signed out: password changed", "Safari on iPhone", "198.51.100.4"),
+        }
 
     def test_page_is_neither_cached_nor_framed(self, laptop):
         """The page is for one person, now, and not for a frame of another site."""
