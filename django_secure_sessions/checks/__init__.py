@@ -15,6 +15,8 @@ ALWAYS = (
     values.check_keys,
     values.check_values,
     values.check_preset,
+    values.check_timeouts,
+    values.check_name,
     wiring.check_engine,
     wiring.check_middleware,
     wiring.check_cookie_prefix,

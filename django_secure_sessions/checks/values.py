@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +14,8 @@ from django_secure_sessions.conf import DEFAULTS, duration
 from django_secure_sessions.presets import PRESETS
 
 from .kinds import KINDS
+
+A_MINUTE = timedelta(minutes=1)
 
 
 def check_keys(**kwargs: Any) -> list[CheckMessage]:
@@ -81,6 +84,54 @@ def check_preset(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return found
+
+
+def check_timeouts(**kwargs: Any) -> list[CheckMessage]:
+    """W111, W112: timeouts that are allowed and hardly meant."""
+    chosen = {
+        key: duration(value)
+        for key, value in {**DEFAULTS, **written()}.items()
+        if key in ("IDLE_TIMEOUT", "ABSOLUTE_TIMEOUT") and not KINDS[key](value)
+    }
+    found: list[CheckMessage] = []
+    idle, absolute = chosen.get("IDLE_TIMEOUT"), chosen.get("ABSOLUTE_TIMEOUT")
+    if idle and absolute and idle > absolute:
+        found.append(
+            Warning(
+                f"SECURE_SESSIONS['IDLE_TIMEOUT'], {idle}, is longer than "
+                f"ABSOLUTE_TIMEOUT, {absolute}, and never comes into play.",
+                hint="Shorten IDLE_TIMEOUT, or set it to None.",
+                id="secure_sessions.W111",
+            )
+        )
+    for key, value in chosen.items():
+        if not value or value >= A_MINUTE:
+            continue
+        number = f"{value.total_seconds():g}"
+        found.append(
+            Warning(
+                f"SECURE_SESSIONS[{key!r}] is {number} seconds: that is what a bare "
+                "number counts.",
+                hint=f"{key!r}: timedelta(minutes={number})",
+                id="secure_sessions.W112",
+            )
+        )
+    return found
+
+
+def check_name(**kwargs: Any) -> list[CheckMessage]:
+    """W113: a setting that is nearly SECURE_SESSIONS, and has no effect."""
+    names = [name for name in dir(settings) if name.isupper()]
+    alike = get_close_matches("SECURE_SESSIONS", names, n=3, cutoff=0.9)
+    return [
+        Warning(
+            f"{name} is no setting of django-secure-sessions and has no effect.",
+            hint="Did you mean SECURE_SESSIONS?",
+            id="secure_sessions.W113",
+        )
+        for name in alike
+        if name != "SECURE_SESSIONS"
+    ]
 
 
 def written() -> Mapping[str, Any]:

@@ -198,7 +198,7 @@ class TestValues:
             ("MAX_SESSIONS", None),
             ("IDLE_TIMEOUT", None),
             ("IDLE_TIMEOUT", 900),
-            ("IDLE_TIMEOUT", 1.5),
+            ("IDLE_TIMEOUT", 90.5),
             ("EVENT_RETENTION", None),
             ("PASSIVE_HEADER", ""),
             ("PASSIVE_VIEWS", {"poll", "chat:poll"}),
@@ -443,6 +443,36 @@ class TestDeployment:
             assert messages["secure_sessions.W110"].hint == (
                 f"Install Django {wanted} or newer."
             )
+
+
+class TestHardlyMeant:
+    def test_idle_beyond_absolute(self, settings):
+        """W111 names both timeouts, also where one is the default."""
+        days = {"IDLE_TIMEOUT": 2 * DAYS}
+        message = found(settings, SECURE_SESSIONS=days)["secure_sessions.W111"]
+
+        assert "IDLE_TIMEOUT" in message.msg
+        assert "ABSOLUTE_TIMEOUT" in message.msg
+        assert "None" in message.hint
+        assert (
+            ids(settings, SECURE_SESSIONS={**days, "ABSOLUTE_TIMEOUT": None}) == set()
+        )
+
+    @pytest.mark.parametrize("key", ["IDLE_TIMEOUT", "ABSOLUTE_TIMEOUT"])
+    def test_seconds_for_minutes(self, settings, key):
+        """W112 tells what a bare number means, and writes what was meant."""
+        message = found(settings, SECURE_SESSIONS={key: 30})["secure_sessions.W112"]
+
+        assert key in message.msg
+        assert "timedelta(minutes=30)" in message.hint
+
+    @pytest.mark.parametrize("name", ["SECURE_SESSION", "SECURED_SESSIONS"])
+    def test_misspelt_dict(self, settings, name):
+        """W113 names the dict that nobody reads."""
+        message = found(settings, **{name: {"MAX_SESSIONS": 1}})["secure_sessions.W113"]
+
+        assert name in message.msg
+        assert "SECURE_SESSIONS" in message.hint
 
 
 class TestEnrolment:
