@@ -66,7 +66,7 @@ def live_sessions(user: Any, now: datetime | None = None) -> list[Row]:
     found = [
         row
         for row in refreshed(rows.fetch_live_of(rows.alias(), user.pk))
-        if policy.evaluate(row.stamps, TrackedSession.rules_of(row), now).live
+        if policy.evaluate(row, TrackedSession.rules_of(row), now).live
     ]
     return sorted(found, key=lambda row: row.last_activity, reverse=True)
 

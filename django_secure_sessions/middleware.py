@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -107,6 +107,8 @@ class SecureSessionMiddleware(SessionMiddleware):
     def process_response(  # type: ignore[override]  # streams are responses too
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
+        if _was_left_alone(request):
+            return response
         session: Any = request.session
         response = _unless_half_done(request, response)
         try:
@@ -120,6 +122,8 @@ class SecureSessionMiddleware(SessionMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """See process_response()."""
+        if _was_left_alone(request):
+            return response
         session: Any = request.session
         response = _unless_half_done(request, response)
         try:
@@ -141,7 +145,10 @@ def _session_key(request: HttpRequest) -> str | None:
     name = settings.SESSION_COOKIE_NAME
     if name not in request.COOKIES:
         return None
-    parts = request.META.get("HTTP_COOKIE", "").split(";")
+    header = request.META.get("HTTP_COOKIE", "")
+    if header.count(name) == 1 and f"; {name}=" in f"; {header}":
+        return request.COOKIES[name]
+    parts = header.split(";")
     sent = [part.partition("=")[0].strip(" \t") for part in parts if name in part]
     alike = [spelled for spelled in sent if _DISGUISE.sub("", spelled) == name]
     if alike not in ([], [name]):
@@ -150,6 +157,16 @@ def _session_key(request: HttpRequest) -> str | None:
         del request.COOKIES[name]
         return None
     return request.COOKIES[name]
+
+
+def _was_left_alone(request: HttpRequest) -> bool:
+    """Whether nobody looked at the session, so that the response is complete."""
+    session: Any = request.session
+    if session.accessed or session.modified or session.failed:
+        return False
+    if session.session_key is None and settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return False  # what can't be a key is taken away unseen, as Django does
+    return not settings.SESSION_SAVE_EVERY_REQUEST
 
 
 def _unless_half_done(
@@ -163,8 +180,8 @@ def _unless_half_done(
 
 
 def _may_be_held_back(request: HttpRequest) -> bool:
-    has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
-    return has_cookie and conf.mfa_required_for is not None
+    session: Any = request.session
+    return session.session_key is not None and conf.mfa_required_for is not None
 
 
 def _held_back(request: HttpRequest) -> HttpResponseBase | None:
@@ -220,12 +237,17 @@ def _steps(request: HttpRequest, response: HttpResponseBase) -> list[str]:
 def _is_passive(request: HttpRequest) -> bool:
     header = conf.passive_header
     # Not request.headers: it copies every header of a request that needs none.
-    if header and request.META.get(HttpHeaders.to_wsgi_name(header)):
+    if header and request.META.get(_meta_name(header)):
         return True
     match = request.resolver_match
     if match is None:
         return False
     return getattr(match.func, PASSIVE, False) or match.view_name in conf.passive_views
+
+
+@lru_cache(maxsize=8)
+def _meta_name(header: str) -> str:
+    return HttpHeaders.to_wsgi_name(header) or ""
 
 
 def _found_nobody(request: HttpRequest) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from .state import EndReason, Rules, Stamps, Verdict
+from .state import EndReason, Rules, Stamped, Verdict
 
 
-def evaluate(stamps: Stamps, rules: Rules, now: datetime) -> Verdict:
+def evaluate(stamps: Stamped, rules: Rules, now: datetime) -> Verdict:
     """
     Judge a session by its stamps.
 
@@ -20,12 +20,18 @@ def evaluate(stamps: Stamps, rules: Rules, now: datetime) -> Verdict:
         return Verdict(live=False, deadline=stamps.ended_at, reason=reason)
     deadline, reason = stamps.expires_at, EndReason.EXPIRED
     if stamps.user_id is not None:
-        for moment, why in _limits(stamps, rules, now):
+        start = stamps.authenticated_at
+        if rules.absolute is not None and start is not None:
+            moment = min(start, now) + rules.absolute
             if moment <= deadline:
-                deadline, reason = moment, why
+                deadline, reason = moment, EndReason.ABSOLUTE
+        if rules.idle is not None:
+            moment = min(stamps.last_activity, now) + rules.idle
+            if moment <= deadline:
+                deadline, reason = moment, EndReason.IDLE
     if now < deadline:
-        return Verdict(live=True, deadline=deadline)
-    return Verdict(live=False, deadline=deadline, reason=reason)
+        return Verdict(True, deadline)
+    return Verdict(False, deadline, reason)
 
 
 def recorded_expiry(
@@ -49,19 +55,6 @@ def recorded_expiry(
 def is_touch_due(last_activity: datetime, interval: timedelta, now: datetime) -> bool:
     """Whether the recorded activity is old enough to be written again."""
     return now - last_activity >= interval
-
-
-def _limits(
-    stamps: Stamps, rules: Rules, now: datetime
-) -> list[tuple[datetime, EndReason]]:
-    found = []
-    if rules.absolute is not None and stamps.authenticated_at is not None:
-        start = min(stamps.authenticated_at, now)
-        found.append((start + rules.absolute, EndReason.ABSOLUTE))
-    if rules.idle is not None:
-        seen = min(stamps.last_activity, now)
-        found.append((seen + rules.idle, EndReason.IDLE))
-    return found
 
 
 def _known(reason: str) -> EndReason | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 # Set on a view by ``decorators.passive``, read by the middleware.
@@ -111,8 +111,25 @@ class Rules:
     strategy: LimitStrategy = LimitStrategy.EVICT_OLDEST
 
 
+class Stamped(Protocol):
+    """Whatever has the facts that decide whether a session is still good."""
+
+    @property
+    def user_id(self) -> Any: ...
+    @property
+    def authenticated_at(self) -> datetime | None: ...
+    @property
+    def last_activity(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+    @property
+    def end_reason(self) -> str: ...
+
+
 class Stamps(NamedTuple):
-    """The facts that decide whether a session is still good."""
+    """The facts that decide whether a session is still good, alone."""
 
     user_id: Any
     authenticated_at: datetime | None

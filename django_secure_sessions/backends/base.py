@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError
+from django.db import DatabaseError
 from django.utils import timezone
 
 from django_secure_sessions import crypto, passwords, policy
@@ -87,10 +88,13 @@ class TrackedSession(StoredSession):
         self._row = None
         data = None
         if credential is not None:
-            with self._watched():
-                row = self._find(credential, now)
-                if row is not None and self._admit(row, now):
-                    data = self._open(row)
+            try:
+                reading = self._find(credential, now)
+                if reading is not None and self._admit(reading.row, now):
+                    data = self._open(reading)
+            except DatabaseError:
+                self.failed = True
+                raise
         if data is None:
             self._session_key = self._credential = None
             return {}
@@ -266,7 +270,8 @@ class TrackedSession(StoredSession):
             if credential is None:
                 return
             with self._watched():
-                row = self._find(credential, timezone.now())
+                reading = self._find(credential, timezone.now())
+            row = reading and reading.row
         if row is None or row.ended_at is not None:
             return
         with self._watched():

@@ -105,7 +105,7 @@ def _make_room(
     login: Login, limit: int, row: Row, rules_of: Callable[[Row], Rules]
 ) -> list[Row]:
     verdicts = [
-        (other, policy.evaluate(other.stamps, rules_of(other), login.now))
+        (other, policy.evaluate(other, rules_of(other), login.now))
         for other in refreshed(rows.fetch_live_of(login.using, login.user_id))
         if other.id != row.id and not other.impersonator
     ]

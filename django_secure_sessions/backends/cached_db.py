@@ -13,18 +13,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db import connections
 from django.utils import timezone
 
 from django_secure_sessions import policy
 from django_secure_sessions.conf import conf
+from django_secure_sessions.crypto import Credential
 
 from . import entries, rows
 from .base import TrackedSession
 from .copies import after_commit, copies, is_pending, put_after_commit
 from .rows import Row
+from .stored import Reading
 
 # A mark outlives every entry that it may have to overrule by at least this much.
 MARGIN = timedelta(seconds=60)
@@ -36,7 +37,7 @@ LONGEST_LAG = timedelta(hours=1)
 class _Known(NamedTuple):
     """What the cache said about a session key."""
 
-    row: Row | None = None
+    copy: entries.Opened | None = None
     pulse: datetime | None = None
     # Something is stored that isn't to be believed: a fill must replace it.
     is_void: bool = False
@@ -53,23 +54,28 @@ class SessionStore(TrackedSession):
 
     # The last activity that the table is known to have.
     _recorded: datetime | None = None
+    # A read of the table that the cache should hear of, once the row is open.
+    _news: _News | None = None
 
-    def _read(self, digest: UUID) -> Row | None:
+    def _read(self, credential: Credential) -> Reading | None:
         now = timezone.now()
-        known = self._ask(digest, now)
-        row = known.row
-        if row is None:
+        known = self._ask(credential, now)
+        if known.copy is not None:
+            reading: Reading | None = Reading(*known.copy)
+        else:
             started = monotonic()
-            row = super()._read(digest)
-            if row is None:
-                self._recorded = None
-                return None
-            if row.ended_at is None and not (known.is_closed or known.failed):
-                self._fill(row, now, started, replace=known.is_void)
+            reading = super()._read(credential)
+        self._news = self._recorded = None
+        if reading is None:
+            return None
+        row = reading.row
+        if known.copy is None and not (known.is_closed or known.failed):
+            self._news = _News(row, now, started, known.is_void)
         self._recorded = row.last_activity
-        return _with_pulse(row, known.pulse)
+        return Reading(_with_pulse(row, known.pulse), reading.payload)
 
-    def _ask(self, digest: UUID, now: datetime) -> _Known:
+    def _ask(self, credential: Credential, now: datetime) -> _Known:
+        digest = credential.digest
         keys = entries.keys_of(digest)
         found = copies().get(keys)
         if found is None:
@@ -78,22 +84,25 @@ class SessionStore(TrackedSession):
         mark = found.get(keys.mark)
         if (value := found.get(keys.entry)) is None:
             return _Known(None, pulse, is_closed=_closes(mark))
-        row, is_ours = entries.decode(value, digest, now, conf.cache_ttl)
+        copy, is_ours = entries.decode(value, credential, now, conf.cache_ttl)
         if not is_ours and value != entries.ENDED:
             copies().warn("The session cache holds an entry that is not ours.")
-        if row is None or entries.overrules(mark, row) or is_pending(self._using):
+        if copy is None or entries.overrules(mark, copy.row) or is_pending(self._using):
             return _Known(None, pulse, is_void=True, is_closed=_closes(mark))
-        stamps = _with_pulse(row, pulse).stamps
-        if not policy.evaluate(stamps, self.rules_of(row), now).live:
+        row = _with_pulse(copy.row, pulse)
+        if not policy.evaluate(row, self.rules_of(row), now).live:
             # An end is for the database to say: its stamps may have moved on.
             return _Known(None, pulse, is_void=True)
-        return _Known(row, pulse)
+        return _Known(copy, pulse)
 
-    def _fill(self, row: Row, as_of: datetime, started: float, replace: bool) -> None:
+    def _opened(self, row: Row) -> None:
         """Keep a row that was just read, unless it may be older than it seems."""
-        fill = partial(_fill, row, as_of, started, replace)
+        news, self._news = self._news, None
+        if news is None:
+            return
         connection = connections[self._using]
         if not connection.in_atomic_block or _reads_the_latest(connection):
+            fill = partial(_fill, news, self._base, self._content_key)
             # The row may be of this very transaction, and undone with it.
             after_commit(fill, using=self._using)
 
@@ -101,7 +110,8 @@ class SessionStore(TrackedSession):
         if before is None and row.user_id is not None:
             return  # a login has enough to wait for; the next read fills
         keys = entries.keys_of(row.key_digest)
-        values = {keys.entry: entries.encode(row, as_of)}
+        entry = entries.encode(row, self._base, self._content_key, as_of)
+        values = {keys.entry: entry}
         ttl = _seconds(conf.cache_ttl)
         urgent = False
         if before is not None and before.key_digest != row.key_digest:
@@ -201,14 +211,24 @@ class SessionStore(TrackedSession):
             )
 
 
-def _fill(row: Row, as_of: datetime, started: float, replace: bool) -> None:
+class _News(NamedTuple):
+    """A row of the table, and when it was read, by both clocks."""
+
+    row: Row
+    as_of: datetime
+    started: float
+    # Something is stored that isn't to be believed.
+    replace: bool
+
+
+def _fill(news: _News, payload: bytes, content_key: bytes) -> None:
     # By a clock that nobody sets, as the other servers can't know of a pause here.
-    left = _seconds(conf.cache_ttl) - (monotonic() - started)
+    left = _seconds(conf.cache_ttl) - (monotonic() - news.started)
     if left <= 0:
         return
-    key = entries.keys_of(row.key_digest).entry
-    value = entries.encode(row, as_of)
-    if replace:
+    key = entries.keys_of(news.row.key_digest).entry
+    value = entries.encode(news.row, payload, content_key, news.as_of)
+    if news.replace:
         copies().refresh(key, value, left)
     else:
         # Whoever wrote meanwhile knows a newer row.

@@ -13,14 +13,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.core.signals import setting_changed
 from django.db import connections, transaction
 
 from .entries import ENDED
+from .redis_reads import Read, reader
 
 logger = logging.getLogger("django_secure_sessions")
 
@@ -94,6 +96,10 @@ class Copies:
             self._logged_at[message] = now
         logger.warning(message, *args)
 
+    @cached_property
+    def _straight(self) -> Read | None:
+        return reader(caches[self.alias])
+
     @property
     def _cache(self) -> Any:
         """The cache; of django-redis its client, which raises in any setting."""
@@ -101,6 +107,8 @@ class Copies:
         return cache.client if _is_django_redis(cache.__class__) else cache
 
     def _read(self, keys: Sequence[str]) -> dict[str, Any]:
+        if self._straight is not None:
+            return self._straight(keys)
         cache = self._cache
         if hasattr(cache, "get_client_with_index"):
             # From the primary: a replica may not know yet that a session ended.
@@ -243,6 +251,14 @@ def copies() -> Copies:
 @lru_cache(maxsize=8)
 def _copies(alias: str) -> Copies:
     return Copies(alias)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CACHES":
+        _copies.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="secure_sessions.copies")
 
 
 @lru_cache(maxsize=8)

@@ -5,10 +5,11 @@ The *entry* is a copy of the row, with the time of its database read. The *mark*
 says that the database must be asked: for good, once a session ended or has another
 key, or for copies below a version. The *pulse* is the last activity.
 
-The payload is sealed already, under a key that only the cookie leads to. The rest
-of an entry, and the pulse, carry a MAC under a key of the site, over the digest
-too: whoever can write the cache can make nothing up and move nothing elsewhere. A
-mark needs none, since all it can do is send a request to the database.
+An entry is sealed as the payload in the table is: under a key that only the cookie
+leads to, and bound to the digest. The pulse carries a MAC under a key of the site,
+since lists read it without a cookie. So whoever can write the cache can make nothing
+up and move nothing elsewhere. A mark needs neither, since all it can do is send a
+request to the database.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from django.conf import settings
 from django.utils import timezone as site_time
 
 from django_secure_sessions import crypto
+from django_secure_sessions.crypto import Credential
 from django_secure_sessions.models import Session
 
 from .rows import Row
@@ -42,8 +44,9 @@ SKEW = timedelta(seconds=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TICK = timedelta(microseconds=1)
 _MOMENT = struct.Struct(">q")
+_PULSE_LENGTH = len(PULSE) + MAC_LENGTH + _MOMENT.size
 # Read at, created, authenticated, active, expires; id, version, level; length of
-# what follows as JSON. The sealed payload is the rest.
+# what follows as JSON. The payload is the rest.
 _HEAD = struct.Struct(">qqqqq16sIHI")
 _NEVER = -(2**63)
 
@@ -61,12 +64,13 @@ def keys_of(digest: UUID) -> Keys:
     return Keys(stem, stem + "m", stem + "p")
 
 
-def encode(row: Row, as_of: datetime) -> bytes:
+def encode(row: Row, payload: bytes, content_key: bytes, as_of: datetime) -> bytes:
     """
     Return the entry for a live row as the database had it at ``as_of``.
 
-    What only the database may answer for is left out: the key before the last
-    rotation, and how the session ended.
+    ``payload`` is what the row's ``data`` holds, opened. What only the database may
+    answer for is left out: the key before the last rotation, and how the session
+    ended.
     """
     user_id = row.user_id
     if not isinstance(user_id, (int, str, type(None))):
@@ -95,55 +99,64 @@ def encode(row: Row, as_of: datetime) -> bytes:
         row.aal,
         len(facts),
     )
-    body = head + facts + bytes(row.data)
-    return ENTRY + _mac(ENTRY, row.key_digest, body) + body
+    context = ENTRY + row.key_digest.bytes
+    return ENTRY + crypto.seal(content_key, head + facts + payload, context)
+
+
+class Opened(NamedTuple):
+    """An entry of ours: the row without its sealed columns, and the payload."""
+
+    row: Row
+    payload: bytes
 
 
 def decode(
-    value: Any, digest: UUID, now: datetime, life: timedelta
-) -> tuple[Row | None, bool]:
+    value: Any, credential: Credential, now: datetime, life: timedelta
+) -> tuple[Opened | None, bool]:
     """
-    Return the row of an entry, and whether the entry is one of ours.
+    Return what an entry holds, and whether the entry is one of ours.
 
-    There is no row in an entry that is older than ``life``, from the future, of
-    another session, or not ours.
+    Nothing is in an entry that is older than ``life``, from the future, of another
+    session, or not ours.
     """
-    body = _opened(ENTRY, digest, value)
-    if body is None:
+    digest, content_key, _ = credential
+    if not isinstance(value, bytes) or value[:2] != ENTRY:
+        return None, False
+    try:
+        body = crypto.open_sealed(content_key, value[2:], ENTRY + digest.bytes)
+    except crypto.SealBroken:
         return None, False
     (read, created, authenticated, active, expires, row_id, version, aal, length) = (
         _HEAD.unpack_from(body)
     )
-    if not -SKEW <= now - _moment(read) < life:
+    local = not settings.USE_TZ
+    if not -SKEW <= now - _moment(read, local) < life:
         return None, True
     end = _HEAD.size + length
     user_id, amr, ip, user_agent, impersonator, idle, absolute = json.loads(
-        body[_HEAD.size : end]
+        str(body[_HEAD.size : end], "utf-8")
     )
     row = Row(
         UUID(bytes=row_id),
-        digest,
         None if user_id is None else _user_id_field().to_python(user_id),
-        body[end:],
+        b"",
         version,
-        _moment(created),
-        None if authenticated == _NEVER else _moment(authenticated),
-        _moment(active),
-        _moment(expires),
+        _moment(created, local),
+        None if authenticated == _NEVER else _moment(authenticated, local),
+        _moment(active, local),
+        _moment(expires, local),
         aal,
         amr,
         ip,
         user_agent,
         impersonator,
-        ended_at=None,
-        end_reason="",
-        previous_digest=None,
-        previous_seal=None,
-        rotated_at=None,
-        idle_seconds=idle,
-        absolute_seconds=absolute,
+        None,  # not ended
+        "",
+        idle,
+        absolute,
+        digest,
     )
-    return row, True
+    return Opened(row, body[end:]), True
 
 
 def floor(version: int) -> bytes:
@@ -163,30 +176,23 @@ def overrules(mark: Any, row: Row) -> bool:
 
 def encode_pulse(digest: UUID, moment: datetime) -> bytes:
     body = _MOMENT.pack(_ticks(moment))
-    return PULSE + _mac(PULSE, digest, body) + body
+    return PULSE + _mac(digest, body) + body
 
 
 def decode_pulse(value: Any, digest: UUID) -> datetime | None:
-    body = _opened(PULSE, digest, value)
-    return None if body is None else _moment(_MOMENT.unpack(body)[0])
-
-
-def _opened(kind: bytes, digest: UUID, value: Any) -> bytes | None:
-    if not isinstance(value, bytes) or value[: len(kind)] != kind:
+    if not isinstance(value, bytes) or len(value) != _PULSE_LENGTH:
         return None
-    start = len(kind) + MAC_LENGTH
-    body = value[start:]
-    if not hmac.compare_digest(value[len(kind) : start], _mac(kind, digest, body)):
+    body = value[-_MOMENT.size :]
+    if not hmac.compare_digest(value, PULSE + _mac(digest, body) + body):
         return None
-    return body
+    return _moment(_MOMENT.unpack(body)[0], not settings.USE_TZ)
 
 
-def _mac(kind: bytes, digest: UUID, body: bytes) -> bytes:
+def _mac(digest: UUID, body: bytes) -> bytes:
     # Keyed BLAKE2, RFC 7693: one pass, in a fifth of the time of HMAC-SHA256.
+    key = _mac_key(settings.SECRET_KEY)
     return blake2b(
-        kind + digest.bytes + body,
-        key=_mac_key(settings.SECRET_KEY),
-        digest_size=MAC_LENGTH,
+        PULSE + digest.bytes + body, key=key, digest_size=MAC_LENGTH
     ).digest()
 
 
@@ -208,7 +214,7 @@ def _ticks(moment: datetime) -> int:
     return (moment - _EPOCH) // _TICK
 
 
-def _moment(ticks: int) -> datetime:
+def _moment(ticks: int, local: bool) -> datetime:
     # A float holds microseconds exactly for the next two centuries.
     moment = datetime.fromtimestamp(ticks / 1_000_000, timezone.utc)
-    return moment if settings.USE_TZ else site_time.make_naive(moment)
+    return site_time.make_naive(moment) if local else moment

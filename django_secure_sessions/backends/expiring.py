@@ -58,7 +58,7 @@ def end_expired(
     for values in found:
         row = Row.of_facts(values)
         rules = StoredSession.rules_of(row)
-        verdict = policy.evaluate(row.stamps, rules, now)
+        verdict = policy.evaluate(row, rules, now)
         alike[verdict.reason or EndReason.EXPIRED, rules].append(row)
     count = 0
     for (reason, rules), chunk in alike.items():

@@ -20,7 +20,6 @@ from django.db import connections, router
 from django.utils.dateparse import parse_datetime
 
 from django_secure_sessions.models import Session
-from django_secure_sessions.state import Stamps
 
 # What an ended session loses: its payload and the ways back in.
 WIPED: Mapping[str, Any] = MappingProxyType(
@@ -34,7 +33,6 @@ class Row(NamedTuple):
     """One session as the table holds it. The names are the model's columns."""
 
     id: UUID
-    key_digest: UUID
     user_id: Any
     data: bytes
     version: int
@@ -49,22 +47,14 @@ class Row(NamedTuple):
     impersonator: str
     ended_at: datetime | None
     end_reason: str
-    previous_digest: UUID | None
-    previous_seal: bytes | None
-    rotated_at: datetime | None
     idle_seconds: int | None
     absolute_seconds: int | None
-
-    @property
-    def stamps(self) -> Stamps:
-        return Stamps(
-            user_id=self.user_id,
-            authenticated_at=self.authenticated_at,
-            last_activity=self.last_activity,
-            expires_at=self.expires_at,
-            ended_at=self.ended_at,
-            end_reason=self.end_reason,
-        )
+    key_digest: UUID
+    # The way back from the key before. Whoever comes with the key itself needs none,
+    # so these stay out of a read by it, and out of copies.
+    previous_digest: UUID | None = None
+    previous_seal: bytes | None = None
+    rotated_at: datetime | None = None
 
     @classmethod
     def of_facts(cls, facts: dict[str, Any]) -> Row:
@@ -74,6 +64,9 @@ class Row(NamedTuple):
 
 # Sealed columns are long, and only a session's own key opens them.
 _SEALED: dict[str, Any] = {"data": b"", "previous_seal": None}
+# Each column costs its part of the statement, so the most frequent one has few.
+_OF_A_KEY = Row._fields[: Row._fields.index("key_digest")]
+_NO_WAY_BACK = (None, None, None)
 FACTS = tuple(name for name in Row._fields if name not in _SEALED)
 
 
@@ -83,23 +76,32 @@ def alias() -> str:
 
 
 def fetch(using: str, column: str, value: UUID) -> Row | None:
-    """Return the row whose unique ``column`` is ``value``, live or ended."""
-    sql, converters = _select(using, column)
+    """
+    Return the row whose unique ``column`` is ``value``, live or ended.
+
+    By ``key_digest``, without the columns that lead from the key before to it.
+    """
+    by_key = column == "key_digest"
+    sql, converters = _select(using, column, _OF_A_KEY if by_key else Row._fields)
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(sql, [_adapt(connection, column, value)])
         found = cursor.fetchone()
-    return None if found is None else _convert(found, converters, connection)
+    if found is None:
+        return None
+    values = _convert(found, converters, connection)
+    return Row._make([*values, value, *_NO_WAY_BACK] if by_key else values)
 
 
 def fetch_live_of(using: str, user_id: Any) -> list[Row]:
     """Return all rows of a user that have not ended, expired ones included."""
-    sql, converters = _select(using, "user_id", "AND {ended_at} IS NULL")
+    only = "AND {ended_at} IS NULL"
+    sql, converters = _select(using, "user_id", Row._fields, only)
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(sql, [_adapt(connection, "user_id", user_id)])
         found = cursor.fetchall()
-    return [_convert(row, converters, connection) for row in found]
+    return [Row._make(_convert(row, converters, connection)) for row in found]
 
 
 def insert(using: str, row: Row) -> None:
@@ -161,17 +163,17 @@ Converter = tuple[int, Any, Sequence[Callable[..., Any]]]
 
 @lru_cache(maxsize=64)
 def _select(
-    using: str, column: str, extra: str = ""
+    using: str, column: str, names: tuple[str, ...], extra: str = ""
 ) -> tuple[str, tuple[Converter, ...]]:
     connection = connections[using]
-    names = ", ".join(_readable(using, name) for name in Row._fields)
+    columns = ", ".join(_readable(using, name) for name in names)
     extra = extra.format(ended_at=_column(using, "ended_at"))
     sql = (
-        f"SELECT {names} FROM {_table(using)} "  # noqa: S608 - names, not input
+        f"SELECT {columns} FROM {_table(using)} "  # noqa: S608 - names, not input
         f"WHERE {_column(using, column)} = %s {extra}"
     )
     converters = []
-    for index, name in enumerate(Row._fields):
+    for index, name in enumerate(names):
         expression = _field(name).get_col(Session._meta.db_table)
         found = [
             *connection.ops.get_db_converters(expression),
@@ -274,11 +276,11 @@ def _adapt(connection: Any, name: str, value: Any) -> Any:
     return _field(name).get_db_prep_save(value, connection)
 
 
-def _convert(found: Any, converters: Sequence[Converter], connection: Any) -> Row:
-    if not converters:
-        return Row._make(found)
+def _convert(
+    found: Any, converters: Sequence[Converter], connection: Any
+) -> Sequence[Any]:
     values = list(found)
     for index, expression, functions in converters:
         for function in functions:
             values[index] = function(values[index], expression, connection)
-    return Row._make(values)
+    return values

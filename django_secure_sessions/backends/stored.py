@@ -42,38 +42,45 @@ class Proof(NamedTuple):
     amr: str
 
 
+class Reading(NamedTuple):
+    """A row as an engine found it, and its payload, where that is open already."""
+
+    row: Row
+    payload: bytes | None = None
+
+
 class StoredSession(SessionFacts):
     """The state of one stored session and the statements that change it."""
 
-    def __init__(self, session_key: str | None = None) -> None:
-        super().__init__(session_key)
-        self._credential: Credential | None = None
-        self._content_key = b""
-        # The payload as last read or written: what a merge compares with.
-        self._base = b""
-        self._client: Callable[[], ClientInfo] = ClientInfo
-        self._loaded_at: datetime | None = None
-        # The key has no row yet: the first save inserts.
-        self._fresh = False
-        self._rotated = False
-        # A failed page's new key was found in the table: the browser must have it.
-        self.key_confirmed = False
-        # Another request saved between our read and our save.
-        self._merged = False
-        self.proof = Proof(aal=1, amr="pwd")
-        # The user object of a login, where somebody had it at hand.
-        self.login_user: Any = None
-        self.end_reason = EndReason.FLUSHED
-        # A passive request is checked but does not count as activity.
-        self.passive = False
-        # The cookie holds the key before the last rotation: leave it be.
-        self.by_previous_key = False
-        # This very request gave the session its user.
-        self.is_new_login = False
-        # A login of this request waits for its second factor.
-        self.suspended = False
-        # The database failed us in this request.
-        self.failed = False
+    # What follows is set on the instance when it changes: most requests never look
+    # at their session.
+    _credential: Credential | None = None
+    _content_key = b""
+    # The payload as last read or written: what a merge compares with.
+    _base = b""
+    _client: Callable[[], ClientInfo] = ClientInfo
+    _loaded_at: datetime | None = None
+    # The key has no row yet: the first save inserts.
+    _fresh = False
+    _rotated = False
+    # A failed page's new key was found in the table: the browser must have it.
+    key_confirmed = False
+    # Another request saved between our read and our save.
+    _merged = False
+    proof = Proof(aal=1, amr="pwd")
+    # The user object of a login, where somebody had it at hand.
+    login_user: Any = None
+    end_reason = EndReason.FLUSHED
+    # A passive request is checked but does not count as activity.
+    passive = False
+    # The cookie holds the key before the last rotation: leave it be.
+    by_previous_key = False
+    # This very request gave the session its user.
+    is_new_login = False
+    # A login of this request waits for its second factor.
+    suspended = False
+    # The database failed us in this request.
+    failed = False
 
     @staticmethod
     def database() -> str:
@@ -84,9 +91,13 @@ class StoredSession(SessionFacts):
     def _using(self) -> str:
         return self.database()
 
-    def _read(self, digest: uuid.UUID) -> Row | None:
-        """Return the row under a digest, from wherever the engine keeps it."""
-        return rows.fetch(self._using, "key_digest", digest)
+    def _read(self, credential: Credential) -> Reading | None:
+        """Return what a key stands for, from wherever the engine keeps it."""
+        row = rows.fetch(self._using, "key_digest", credential.digest)
+        return None if row is None else Reading(row)
+
+    def _opened(self, row: Row) -> None:
+        """Hear of a row that was let in, and whose payload is open."""
 
     def _written(self, row: Row, as_of: datetime, before: Row | None) -> None:
         """
@@ -120,17 +131,17 @@ class StoredSession(SessionFacts):
             strategy=site.strategy,
         )
 
-    def _find(self, credential: Credential, now: datetime) -> Row | None:
+    def _find(self, credential: Credential, now: datetime) -> Reading | None:
         """Return the row of a key, or of the key before a recent rotation."""
-        row = self._read(credential.digest)
         self.by_previous_key = False
         self._content_key = credential.content_key
-        if row is not None:
-            return row
+        reading = self._read(credential)
+        if reading is not None:
+            return reading
         row = rows.fetch(self._using, "previous_digest", credential.digest)
         if row is None or not self._cross_rotation(row, credential, now):
             return None
-        return row
+        return Reading(row)
 
     def _cross_rotation(self, row: Row, credential: Credential, now: datetime) -> bool:
         """Get from the key before a rotation to the payload, if still allowed."""
@@ -150,7 +161,7 @@ class StoredSession(SessionFacts):
 
     def _admit(self, row: Row, now: datetime) -> bool:
         """Let a live session in; end the one whose time, or client, is over."""
-        verdict = policy.evaluate(row.stamps, self.rules_of(row), now)
+        verdict = policy.evaluate(row, self.rules_of(row), now)
         if row.ended_at is not None:
             self._ended = Ended(row.id, row.end_reason, row.ended_at)
         elif not verdict.live:
@@ -169,16 +180,19 @@ class StoredSession(SessionFacts):
             ClientInfo(row.ip_address, row.user_agent), self._client()
         )
 
-    def _open(self, row: Row) -> dict[str, Any] | None:
+    def _open(self, reading: Reading) -> dict[str, Any] | None:
         """Adopt a row and return its data; ``None`` if the payload is not ours."""
+        row, packed = reading
         try:
-            self._base = crypto.open_sealed(self._content_key, row.data, row.id.bytes)
-            data = payload.unpack(self.serializer(), self._base)
+            if packed is None:
+                packed = crypto.open_sealed(self._content_key, row.data, row.id.bytes)
+            data = payload.unpack(self.serializer(), packed)
         except (SealBroken, ValueError):
             # Kept for forensics: whoever can write the table may have been here.
             logger.error("Session %s does not open; treated as absent.", row.id)
             return None
-        self._row = row
+        self._row, self._base = row, packed
+        self._opened(row)
         return data
 
     def _end(self, row: Row, reason: EndReason, now: datetime | None = None) -> None:
@@ -378,7 +392,7 @@ class StoredSession(SessionFacts):
         serializer = self.serializer()
         ours = self._get_session()  # type: ignore[attr-defined]
         base = payload.unpack(serializer, self._base)
-        theirs = self._open(row)
+        theirs = self._open(Reading(row))
         if theirs is None:
             raise SessionEnded
         self._session_cache = payload.merge(base, theirs, ours)

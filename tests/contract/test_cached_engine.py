@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import SESSION_KEY
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -19,6 +19,7 @@ from django_secure_sessions.backends.copies import copies
 from django_secure_sessions.conf import conf
 from django_secure_sessions.contrib.memcached import BytesSerde
 from django_secure_sessions.models import Session
+from django_secure_sessions.state import ClientInfo
 from tests import servers
 from tests.cached import LOCMEM, cached_engine, django_redis, opened, reopened
 from tests.needs import need, need_module
@@ -307,12 +308,14 @@ FORGERIES = {
     "text": lambda entry: b'{"user_id": 1}',
     "nothing": lambda entry: b"",
     "a number": lambda entry: b"12",
-    "another MAC": lambda entry: entry[:2] + bytes(16) + entry[18:],
-    "another body": lambda entry: entry[:-1] + bytes([entry[-1] ^ 1]),
+    "another nonce": lambda entry: entry[:2] + bytes(12) + entry[14:],
+    "another body": lambda entry: entry[:20] + bytes([entry[20] ^ 1]) + entry[21:],
+    "another tag": lambda entry: entry[:-1] + bytes([entry[-1] ^ 1]),
     "cut short": lambda entry: entry[:-1],
-    "unkeyed MAC": lambda entry: (
-        entry[:2] + hashlib.sha256(entry[18:]).digest()[:16] + entry[18:]
-    ),
+    "head alone": lambda entry: entry[:2],
+    "another key": lambda entry: entry[:2] + crypto.seal(bytes(32), entry, b""),
+    # Sealed under the very same key, but as something else.
+    "the row's payload": lambda entry: entry[:2] + bytes(Session.objects.get().data),
 }
 
 
@@ -340,6 +343,18 @@ class TestForgery:
 
         assert reopened(on_redis, mine.session_key)["n"] == 1
 
+    def test_void_entry_of_the_same_key_stays_void(self, on_redis, user, clock):
+        """A genuine entry says itself when it was read, and can't be made younger."""
+        session = opened(on_redis, user, n=1)
+        key = keys_of(session.session_key).entry
+        entry = caches["sessions"].get(key)
+        lifecycle.end(session.public_id)
+        caches["sessions"].delete(keys_of(session.session_key).mark)
+        clock.shift(61)
+        caches["sessions"].set(key, entry)
+
+        assert reopened(on_redis, session.session_key).user_id is None
+
     def test_forged_pulse_is_ignored(self, on_redis, user, clock):
         """Whoever can write the cache can't keep a session from its idle timeout."""
         session = opened(on_redis, user)
@@ -352,13 +367,18 @@ class TestForgery:
         assert reopened(on_redis, session.session_key).user_id is None
 
     def test_cache_holds_no_secret(self, on_redis, user):
-        """A dump of Redis has neither the session key nor the data."""
-        session = opened(on_redis, user, cart="flamingo")
+        """A dump of Redis has neither the session key nor anything of the session."""
+        session = on_redis()
+        session.attach(lambda: ClientInfo("192.0.2.77", "Mozilla/5.0 Testbrowser"))
+        session.update({SESSION_KEY: str(user.pk), "cart": "flamingo"})
+        session.save()
+        reopened(on_redis, session.session_key)
         raw = caches["sessions"].client.get_client()
         dump = b"".join(key + raw.get(key) for key in raw.scan_iter())
 
         assert len(dump) > 200
-        assert b"flamingo" not in dump
+        for secret in (b"flamingo", b"192.0.2.77", b"Testbrowser", b"pwd"):
+            assert secret not in dump
         assert session.session_key.encode() not in dump
         assert session.session_key[:32].encode() not in dump
 

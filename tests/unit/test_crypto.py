@@ -106,7 +106,7 @@ class TestSecrets:
 
     def test_purposes_are_apart(self, settings):
         """No two uses of the site's secret share a key."""
-        purposes = ["mac", "digest", "content", "anything else"]
+        purposes = ["session", "cache", "mfa", "anything else"]
 
         assert len({crypto.derive(settings.SECRET_KEY, name) for name in purposes}) == 4
 

@@ -89,7 +89,7 @@ class Command(BaseCommand):
         for facts in sessions.values(*rows.FACTS, username=F(username)).iterator():
             name = facts.pop("username")
             row = Row.of_facts(facts)
-            verdict = policy.evaluate(row.stamps, TrackedSession.rules_of(row), now)
+            verdict = policy.evaluate(row, TrackedSession.rules_of(row), now)
             if ended or verdict.live:
                 yield {
                     "id": row.id,
