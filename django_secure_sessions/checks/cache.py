@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 
 from django_secure_sessions.conf import conf
 
+from .places import places, servers
 from .values import written
 
 BYTES_SERIALIZER = "django_secure_sessions.contrib.redis.BytesSerializer"
@@ -84,7 +85,8 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
                 f"The cache {alias!r} shares its memory with {neighbours}. When that "
                 "is full, or cleared, it forgets that sessions ended: they may open "
                 f"for up to {conf.cache_ttl.total_seconds():g} s more.",
-                hint="Give sessions a server, or a Redis database, of their own",
+                hint="Give SESSION_CACHE_ALIAS a server of its own: the databases of a "
+                "Redis share its memory",
                 id="secure_sessions.W203",
             )
         )
@@ -98,7 +100,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     location = settings.CACHES[alias].get("LOCATION")
-    if issubclass(backend, RedisCache) and len(_servers(location)) > 1:
+    if issubclass(backend, RedisCache) and len(servers(location)) > 1:
         found.append(
             Warning(
                 f"The cache {alias!r} reads from replicas, which hear of the end of "
@@ -189,23 +191,11 @@ def _unchanged(*steps: Callable[[bytes], Any]) -> bool:
 def _neighbours(alias: str) -> str:
     """Name who else keeps data where this alias does; ``""`` for nobody."""
     caches = settings.CACHES
-    place = _place(caches[alias])
-    others = [
-        name for name in caches if name != alias and _place(caches[name]) == place
-    ]
+    own = places(caches[alias])
+    others = [name for name in caches if name != alias and own & places(caches[name])]
     if others:
         return ", ".join(repr(name) for name in sorted(others))
     return "whatever the site caches by default" if alias == "default" else ""
-
-
-def _place(entry: dict[str, Any]) -> Any:
-    return entry["BACKEND"], tuple(_servers(entry.get("LOCATION") or ""))
-
-
-def _servers(location: Any) -> list[str]:
-    if isinstance(location, str):
-        return [part.strip() for part in location.replace(";", ",").split(",")]
-    return list(location or ())
 
 
 def _has_timeouts(options: dict[str, Any]) -> bool:

@@ -14,9 +14,9 @@ from django.utils.module_loading import import_string
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.middleware import SecureSessionMiddleware
 
+from .pickles import is_pickling
+
 OURS = "django_secure_sessions.middleware.SecureSessionMiddleware"
-# What a pickle of any protocol since 2 begins with.
-PICKLED = b"\x80"
 
 
 def check_engine(**kwargs: Any) -> list[CheckMessage]:
@@ -144,11 +144,11 @@ def check_serializer(**kwargs: Any) -> list[CheckMessage]:
     """E011: session data that runs code when it is read."""
     path = settings.SESSION_SERIALIZER
     try:
-        serialized = import_string(path)().dumps({"probe": 1})
+        pickling = is_pickling(import_string(path)())
     except Exception as error:
         problem = f"can't be used: {type(error).__name__}: {error}"
     else:
-        if not bytes(serialized).startswith(PICKLED):
+        if not pickling:
             return []
         problem = (
             "pickles session data: whoever learns SECRET_KEY can then run code on "

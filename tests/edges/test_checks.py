@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import zlib
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import django
 import pytest
+from django.contrib.sessions.serializers import JSONSerializer
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -40,8 +44,60 @@ class OwnMiddleware(SecureSessionMiddleware):
 class PicklingSerializer:
     """Does what Django's own did before it was removed."""
 
+    protocol = 4
+
     def dumps(self, data):
-        return b"\x80\x04}."
+        return pickle.dumps(data, self.protocol)
+
+    def loads(self, data):
+        return pickle.loads(data)  # noqa: S301 - what the check is to find
+
+
+class TextPicklingSerializer(PicklingSerializer):
+    protocol = 0
+
+
+class CompressingSerializer(PicklingSerializer):
+    def dumps(self, data):
+        return zlib.compress(super().dumps(data))
+
+    def loads(self, data):
+        return super().loads(zlib.decompress(data))
+
+
+class SignedPicklingSerializer(PicklingSerializer):
+    """Opens no pickle but its own."""
+
+    def loads(self, data):
+        raise ValueError("not signed")
+
+
+class LateSerializer(JSONSerializer):
+    """Writes JSON, and still opens what it wrote in former days."""
+
+    def loads(self, data):
+        try:
+            return super().loads(data)
+        except ValueError:
+            return pickle.loads(data)  # noqa: S301 - what the check is to find
+
+
+class ObjectSerializer:
+    """Pickles objects of its own, which carry the data."""
+
+    def dumps(self, data):
+        return pickle.dumps(Fraction(1, 3))
+
+    def loads(self, data):
+        return {}
+
+
+class CompressedJSONSerializer(JSONSerializer):
+    def dumps(self, data):
+        return zlib.compress(super().dumps(data))
+
+    def loads(self, data):
+        return super().loads(zlib.decompress(data))
 
 
 def some_function(user):
@@ -338,11 +394,28 @@ class TestWiring:
         assert ids(settings, SESSION_SAVE_EVERY_REQUEST=True) == {"W102"}
 
     @pytest.mark.parametrize(
-        "path", [f"{__name__}.PicklingSerializer", "no.such.Serializer"]
+        "name",
+        [
+            "PicklingSerializer",
+            "TextPicklingSerializer",
+            "CompressingSerializer",
+            "SignedPicklingSerializer",
+            "LateSerializer",
+            "ObjectSerializer",
+            "NoSuchSerializer",
+        ],
     )
-    def test_serializer_that_pickles_or_breaks_is_an_error(self, settings, path):
-        """Session data must never be a program."""
+    def test_serializer_that_pickles_or_breaks_is_an_error(self, settings, name):
+        """Session data must never be a program, in whatever wrapping."""
+        path = f"{__name__}.{name}"
+
         assert ids(settings, SESSION_SERIALIZER=path) == {"E011"}
+
+    def test_serializer_of_plain_data_passes(self, settings):
+        """Compression alone is no fault."""
+        path = f"{__name__}.CompressedJSONSerializer"
+
+        assert ids(settings, SESSION_SERIALIZER=path) == set()
 
 
 class TestDeployment:

@@ -117,6 +117,78 @@ def test_shared_memory(found):
     assert found(sessions, pages=pages) == ["W203"]
 
 
+SESSIONS = "redis://cache.example:6379/0"
+SAME_MEMORY = {
+    "django's redis": djangos("redis.RedisCache", SESSIONS),
+    "no database named": {**django_redis(), "LOCATION": "redis://cache.example:6379"},
+    "no port named": djangos("redis.RedisCache", "redis://cache.example"),
+    "another database": {**django_redis(), "LOCATION": "redis://cache.example:6379/5"},
+    "by tls, with a password": djangos("redis.RedisCache", "rediss://:p@CACHE.example"),
+    "one of several": djangos("redis.RedisCache", ["redis://other", SESSIONS]),
+    "in one text": {**django_redis(), "LOCATION": f"redis://other,{SESSIONS}"},
+}
+OTHER_MEMORY = {
+    "another port": djangos("redis.RedisCache", "redis://cache.example:6380/0"),
+    "another host": djangos("redis.RedisCache", "redis://pages.example:6379/0"),
+    "a socket": djangos("redis.RedisCache", "unix:///run/redis.sock"),
+    "memcached": djangos("memcached.PyMemcacheCache", "cache.example:11211"),
+    "files": djangos("filebased.FileBasedCache", "/cache.example"),
+    "no port at all": djangos("redis.RedisCache", "redis://cache.example:none"),
+}
+
+
+@pytest.mark.parametrize("pages", SAME_MEMORY.values(), ids=list(SAME_MEMORY))
+def test_one_server_is_one_memory(found, pages):
+    """Whichever client asks, and for which database: memory is the server's."""
+    sessions = {**GOOD["django-redis"], "LOCATION": SESSIONS}
+
+    assert found(sessions, pages=pages) == ["W203"]
+
+
+@pytest.mark.parametrize("pages", OTHER_MEMORY.values(), ids=list(OTHER_MEMORY))
+def test_two_servers_are_not(found, pages):
+    """Another host, port or socket evicts nothing of the sessions."""
+    sessions = {**GOOD["django-redis"], "LOCATION": SESSIONS}
+
+    assert found(sessions, pages=pages) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("localhost:11211", "127.0.0.1:11211", ["W203"]),
+        (["a:1", "b"], "b:11211", ["W203"]),
+        ("unix:/run/m.sock", "unix:/run/m.sock", ["W203"]),
+        ("unix:/run/m.sock", "/run/m.sock", ["W203"]),
+        ("unix:/run/m.sock", "unix:/run/n.sock", []),
+        ("a:1", "a:2", []),
+    ],
+)
+def test_memcached_by_address(found, one, other, expected):
+    """The same for Memcached, whose addresses have no scheme."""
+    sessions = djangos("memcached.PyMemcacheCache", one, serde=BytesSerde())
+    pages = djangos("memcached.PyMemcacheCache", other)
+
+    assert found(sessions, pages=pages) == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "expected"),
+    [("one", 26379, ["W203"]), ("two", 26379, []), ("one", 26380, [])],
+)
+def test_sentinel_by_service(found, service, port, expected):
+    """Under Sentinel a service of the same sentinels is a server."""
+
+    def watched(service, port):
+        sentinels = [("10.0.0.1", port)]
+        cache = django_redis(SERIALIZER=BYTES, SENTINELS=sentinels, **TIMEOUTS)
+        return {**cache, "LOCATION": f"redis://{service}/0"}
+
+    sessions, pages = watched("one", 26379), watched(service, port)
+
+    assert found(sessions, pages=pages) == expected
+
+
 def test_default_alias_is_shared(settings):
     """The default alias is where a site's own code caches."""
     settings.SESSION_ENGINE = ENGINE
