@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_secure_sessions import lifecycle, signals
-from django_secure_sessions.backends import retention
 from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.backends.retention import Report, purge
 from django_secure_sessions.exceptions import ClockMistrusted
@@ -378,9 +377,8 @@ class TestInSmallSteps:
 
 class TestWrongClock:
     @pytest.fixture
-    def many(self, user, now, monkeypatch):
-        """Return twelve live sessions, where ten are taken for many."""
-        monkeypatch.setattr(retention, "TOO_MANY", 10)
+    def many(self, user, now):
+        """Return twelve live sessions: enough to ask before all of them end."""
         return SessionRowFactory.create_batch(
             12, user=user, created_at=now, expires_at=now + HOUR
         )
@@ -395,6 +393,20 @@ class TestWrongClock:
         assert (refusal.value.over, refusal.value.live) == (12, 12)
         assert refusal.value.ahead > 29 * DAY
         assert not Session.objects.ended().exists()
+
+    @pytest.mark.parametrize(("count", "refused"), [(9, False), (10, True)])
+    def test_ten_are_enough_to_ask(self, user, now, count, refused):
+        """Below ten sessions a majority says nothing about a clock."""
+        SessionRowFactory.create_batch(
+            count, user=user, created_at=now, expires_at=now + HOUR
+        )
+        if refused:
+            with pytest.raises(ClockMistrusted):
+                purge(now + 30 * DAY)
+        else:
+            purge(now + 30 * DAY)
+
+        assert Session.objects.ended().exists() is not refused
 
     def test_command_says_what_to_do(self, many, time_machine):
         """The command fails with the difference and names --force."""
