@@ -54,12 +54,17 @@ class RevokingAdmin(ReadingAdmin[Session]):
         )
 
     def delete_model(self, request: HttpRequest, obj: Session) -> None:
-        """Deleting is revoking: a row that just went would leave copies behind."""
+        """
+        Revoke, where a subclass permits to delete.
+
+        A row that just went would leave copies behind, and no history.
+        """
         self.delete_queryset(request, Session.objects.filter(pk=obj.pk))
 
     def delete_queryset(
         self, request: HttpRequest, queryset: QuerySet[Session]
     ) -> None:
+        """See delete_model()."""
         self._revoke(request, queryset)
 
     def changelist_view(
