@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
+from datetime import timezone as utc
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from django_secure_sessions.client import identify
-from django_secure_sessions.models import Session, SessionEvent
+from django_secure_sessions.models import Authenticator, Session, SessionEvent
 from tests.factories import SessionFactory, SessionRowFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +85,21 @@ class TestCleanup:
         assert frames[1] == f"[{'#' * 15:<30}] 2 of 4"
         assert frames[2] == f"[{'#' * 30}] 4 of 4"
         assert "deleted 4 anonymous" in frames[-1]
+
+    def test_terminal_with_nothing_due_sees_no_bar(self):
+        """Five full bars of nothing would say nothing."""
+        out = Terminal()
+
+        call_command("cleanup_sessions", stdout=out)
+
+        assert out.getvalue() == "Nothing to do.\n"
+
+    @pytest.mark.parametrize("command", ["cleanup_sessions", "flush_activity"])
+    @pytest.mark.parametrize("seconds", ["-1", "nan"])
+    def test_time_has_a_bound(self, command, seconds):
+        """A time that is none is refused, not taken for "stop at once"."""
+        with pytest.raises(CommandError, match="--max-seconds must be 0 or more"):
+            call_command(command, f"--max-seconds={seconds}")
 
     def test_quiet_run_prints_nothing(self):
         """--verbosity 0 is for timers that mail every output."""
@@ -278,6 +296,16 @@ class TestRevoke:
 
         assert len(live()) == 1
 
+    def test_all_where_nobody_can_be_asked(self, monkeypatch, user):
+        """Without a terminal the error says how to do it, and nothing ends."""
+        SessionFactory(user=user)
+        monkeypatch.setattr("sys.stdin", StringIO(""))
+
+        with pytest.raises(CommandError, match="--no-input"):
+            run("revoke_sessions", "--all")
+
+        assert len(live()) == 1
+
     @pytest.mark.parametrize("args", [[], ["--all", "--user", "alice"]])
     def test_it_must_be_clear_what_is_meant(self, args):
         """No filter at all, or one beside --all, is refused."""
@@ -383,6 +411,26 @@ class TestList:
         assert heading.endswith("Reason")
         assert [line.split()[-1] for line in lines] == ["revoked", "idle"]
 
+    def test_unknown_user_is_an_error(self, user):
+        """A misspelt name is not taken for somebody without sessions."""
+        with pytest.raises(CommandError, match="There is no user 'nobody'"):
+            run("list_sessions", user=[user.username, "nobody"])
+
+        with pytest.raises(CommandError, match="There is no user 'nobody'"):
+            run("list_sessions", user=["nobody"], json=True)
+
+    @pytest.mark.parametrize(
+        ("zone", "shown"),
+        [("UTC", "12:00:00 UTC"), ("Europe/Berlin", "13:00:00 CET")],
+    )
+    def test_times_say_their_zone(self, user, settings, zone, shown):
+        """A time in the table can be compared with a log of another machine."""
+        settings.TIME_ZONE = zone
+        noon = datetime(2026, 1, 15, 12, tzinfo=utc.utc)
+        SessionRowFactory(user=user, ended_at=noon, end_reason="idle")
+
+        assert f"2026-01-15 {shown}" in run("list_sessions", ended=True)
+
     @pytest.mark.parametrize(("limit", "listed"), [(2, 2), (0, 3)])
     def test_limit(self, user, limit, listed):
         """--limit cuts the list; 0 doesn't."""
@@ -403,6 +451,44 @@ class TestList:
 
         assert "\x1b" not in printed
         assert r"'\x1b[2Jmallory'" in printed
+
+
+@pytest.mark.django_db(transaction=True)
+class TestForgottenMigrate:
+    """Before ``migrate`` ran, a command says that, in one line."""
+
+    COMMANDS = (
+        ("cleanup_sessions",),
+        ("flush_activity",),
+        ("list_sessions",),
+        ("reseal_secrets",),
+        ("revoke_sessions", "--all", "--no-input"),
+    )
+
+    @pytest.fixture
+    def tables_missing(self, monkeypatch, settings):
+        """The database of a site that has not been migrated, as a command sees it."""
+        settings.SECURE_SESSIONS = {"TOUCH_STORE": "cache"}
+        for model in (Session, Authenticator):
+            monkeypatch.setattr(model._meta, "db_table", "absent")
+
+    @pytest.fixture
+    def unmigrated(self, tables_missing):
+        migrations = MigrationRecorder(connection)
+        migrations.record_unapplied("django_secure_sessions", "0001_initial")
+        yield
+        migrations.record_applied("django_secure_sessions", "0001_initial")
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=lambda found: found[0])
+    def test_says_so(self, unmigrated, command):
+        """The error names the command that helps."""
+        with pytest.raises(CommandError, match=r"Run: python manage\.py migrate"):
+            run(*command)
+
+    def test_other_errors_of_the_database_are_themselves(self, tables_missing):
+        """A table that is gone after all migrations is another matter."""
+        with pytest.raises(DatabaseError):
+            run("list_sessions")
 
 
 def _as_stored(rf, address):

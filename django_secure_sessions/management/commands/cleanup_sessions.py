@@ -6,18 +6,19 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from django_secure_sessions.backends.retention import BATCH_SIZE, Report, purge
 from django_secure_sessions.exceptions import ClockMistrusted
+from django_secure_sessions.management.migrated import MigratedCommand
 
 # Rows. Keys of a batch are parameters of one statement: SQLite takes 32,766.
 LARGEST_BATCH = 20_000
 WIDTH = 30  # characters of the progress bar
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = (
         "End sessions whose time is over and delete what is past its retention, in "
         "batches that never block the site. Safe to stop and to run again."
@@ -49,6 +50,9 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if not 1 <= options["batch_size"] <= LARGEST_BATCH:
             raise CommandError(f"--batch-size must be between 1 and {LARGEST_BATCH}.")
+        max_seconds = options["max_seconds"]
+        if max_seconds is not None and not max_seconds >= 0:
+            raise CommandError("--max-seconds must be 0 or more.")
         now, force = timezone.now(), options["force"]
         began = time.monotonic()
         shows_progress = self.stdout.isatty() and options["verbosity"] > 0
@@ -59,10 +63,13 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 self._summarize(due, "Would end")
                 return
+            if shows_progress and not due.total:
+                self.stdout.write("Nothing to do.")
+                return
             report = purge(
                 now,
                 batch_size=options["batch_size"],
-                max_seconds=options["max_seconds"],
+                max_seconds=max_seconds,
                 force=force,
                 progress=(lambda done: self._draw(done.total, due.total))
                 if shows_progress

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from django_secure_sessions.management.migrated import MigratedCommand
 from django_secure_sessions.mfa import imports
 
 SOURCES = ("django-otp", "django-allauth")
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "Take over authenticator apps that users set up with another package."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import F
 from django.utils import timezone
@@ -20,6 +20,8 @@ from django_secure_sessions.backends import rows
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.backends.rows import Row
 from django_secure_sessions.devices import device_label
+from django_secure_sessions.management.migrated import MigratedCommand
+from django_secure_sessions.management.users import ids_of
 from django_secure_sessions.models import Session
 
 LIMIT = 50
@@ -36,7 +38,7 @@ LIVE = {"expires_at": "Expires"}
 ENDED = {"ended_at": "Ended", "reason": "Reason"}
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "List the sessions of signed-in users, the most recently active first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -81,7 +83,7 @@ class Command(BaseCommand):
         username = f"user__{get_user_model().USERNAME_FIELD}"
         sessions = Session.objects.using(rows.alias()).exclude(user=None)
         if names is not None:
-            sessions = sessions.filter(**{f"{username}__in": names})
+            sessions = sessions.filter(user__in=ids_of(names))
         if ended:
             sessions = sessions.ended().order_by("-ended_at")
         else:
@@ -109,7 +111,7 @@ class Command(BaseCommand):
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         local = timezone.localtime(value) if timezone.is_aware(value) else value
-        return f"{local:%Y-%m-%d %H:%M:%S}"
+        return f"{local:%Y-%m-%d %H:%M:%S %Z}".rstrip()
     text = str(value if value is not None else "-")
     # Names and devices come from people: no control characters to a terminal.
     return text if text.isprintable() else ascii(text)

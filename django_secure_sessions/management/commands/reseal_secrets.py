@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from django_secure_sessions.management.migrated import MigratedCommand
 from django_secure_sessions.mfa.rotation import reseal_all
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = (
         "Seal the secrets of all second factors under SECRET_KEY. Run it after the "
         "key was replaced, before the old one leaves SECRET_KEY_FALLBACKS."

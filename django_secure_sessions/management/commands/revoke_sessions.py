@@ -10,8 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -19,6 +18,8 @@ from django_secure_sessions import lifecycle
 from django_secure_sessions.backends import rows
 from django_secure_sessions.client import Network, is_within
 from django_secure_sessions.conf import conf
+from django_secure_sessions.management.migrated import MigratedCommand
+from django_secure_sessions.management.users import ids_of
 from django_secure_sessions.models import Session, SessionQuerySet
 
 ACTOR = "command"
@@ -47,7 +48,7 @@ def network(text: str) -> Network:
     return found
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = (
         "End live sessions at once. Several filters must all match; a filter given "
         "twice matches either value."
@@ -110,10 +111,16 @@ class Command(BaseCommand):
 
     def _confirm(self) -> None:
         live = Session.objects.using(rows.alias()).live(timezone.now()).count()
-        answer = input(
-            f"This signs everybody out, you included. Live sessions: {live}\n"
-            "Type 'yes' to continue: "
-        )
+        try:
+            answer = input(
+                f"This signs everybody out, you included. Live sessions: {live}\n"
+                "Type 'yes' to continue: "
+            )
+        except EOFError as error:
+            raise CommandError(
+                "There is nobody to ask. Nothing was ended; use --no-input if you "
+                "mean it."
+            ) from error
         if answer.strip().lower() != "yes":
             raise CommandError("Nothing was ended.")
 
@@ -122,7 +129,7 @@ class Command(BaseCommand):
         now = timezone.now()
         sessions = Session.objects.using(rows.alias()).live(now)
         if options["user"] is not None:
-            sessions = sessions.filter(user__in=self._users(options["user"]))
+            sessions = sessions.filter(user__in=ids_of(options["user"]))
         if options["session"] is not None:
             sessions = sessions.filter(pk__in=options["session"])
         if options["older_than"] is not None:
@@ -132,16 +139,6 @@ class Command(BaseCommand):
         if options["ip"] is None:
             return iter([sessions])
         return self._from(sessions, options["ip"])
-
-    def _users(self, names: list[str]) -> list[Any]:
-        model = get_user_model()
-        found = []
-        for name in dict.fromkeys(names):
-            user = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
-            if user is None:
-                raise CommandError(f"There is no user {name!r}.")
-            found.append(user.pk)
-        return found
 
     def _from(
         self, sessions: SessionQuerySet, networks: list[Network]
