@@ -3,13 +3,17 @@ System checks: what is set wrong, and how to mend it.
 
 ``secure_sessions.E001`` and up are errors, ``W101`` and up warnings; no id is ever
 given to another finding. Each check is one function over the settings.
+
+What is wrong at a desk too is always told. What is only wrong where strangers reach
+the site waits for ``check --deploy``: the cookie's attributes, which plain HTTP on
+one's own machine can't have, and a cache that serves one process or few people.
 """
 
 from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import cache, deploy, enrolment, values, wiring
+from . import cache, deploy, enrolment, surroundings, values, wiring
 
 ALWAYS = (
     values.check_keys,
@@ -22,6 +26,10 @@ ALWAYS = (
     wiring.check_cookie_prefix,
     wiring.check_save_every_request,
     wiring.check_serializer,
+    surroundings.check_databases,
+    surroundings.check_proxies,
+    surroundings.check_sqlite,
+    surroundings.check_django_version,
     cache.check_cache,
     cache.check_touch_store,
     enrolment.check_enrolment,
@@ -29,9 +37,6 @@ ALWAYS = (
 AT_DEPLOYMENT = (
     deploy.check_cookie_flags,
     deploy.check_cookie_scope,
-    deploy.check_proxies,
-    deploy.check_sqlite,
-    deploy.check_django_version,
     cache.check_cache_at_work,
 )
 

@@ -44,7 +44,7 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
     if issubclass(backend, DummyCache):
         return [
             Warning(
-                f"The cache {alias!r} keeps nothing: every request asks the database.",
+                f"CACHES[{alias!r}] keeps nothing: every request asks the database.",
                 hint="SESSION_ENGINE = 'django_secure_sessions.backends.db'",
                 id="secure_sessions.W201",
             )
@@ -54,7 +54,7 @@ def check_cache(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"The cache {alias!r} does not hand over bytes as they are. If it "
+            f"CACHES[{alias!r}] does not hand over bytes as they are. If it "
             "unpickles them, whoever can write to it can run code here.",
             hint=hint,
             id="secure_sessions.E202",
@@ -72,7 +72,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
     if issubclass(backend, LocMemCache):
         found.append(
             Warning(
-                f"The cache {alias!r} lives in one process. The others hear of the "
+                f"CACHES[{alias!r}] lives in one process. The others hear of the "
                 f"end of a session up to {conf.cache_ttl.total_seconds():g} s late.",
                 hint="Use Redis, or SESSION_ENGINE = "
                 "'django_secure_sessions.backends.db'",
@@ -82,7 +82,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
     if neighbours := _neighbours(alias):
         found.append(
             Warning(
-                f"The cache {alias!r} shares its memory with {neighbours}. When that "
+                f"CACHES[{alias!r}] shares its memory with {neighbours}. When that "
                 "is full, or cleared, it forgets that sessions ended: they may open "
                 f"for up to {conf.cache_ttl.total_seconds():g} s more.",
                 hint="Give SESSION_CACHE_ALIAS a server of its own: the databases of a "
@@ -93,7 +93,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
     if _is_django_redis(backend) and not _has_timeouts(options):
         found.append(
             Warning(
-                f"The cache {alias!r} may keep a request waiting for many seconds.",
+                f"CACHES[{alias!r}] may keep a request waiting for many seconds.",
                 hint="SOCKET_TIMEOUT and SOCKET_CONNECT_TIMEOUT in its OPTIONS, "
                 "of half a second or less",
                 id="secure_sessions.W204",
@@ -103,7 +103,7 @@ def check_cache_at_work(**kwargs: Any) -> list[CheckMessage]:
     if issubclass(backend, RedisCache) and len(servers(location)) > 1:
         found.append(
             Warning(
-                f"The cache {alias!r} reads from replicas, which hear of the end of "
+                f"CACHES[{alias!r}] reads from replicas, which hear of the end of "
                 "a session after the primary does.",
                 hint="One LOCATION, or django-redis: with that the engine reads from "
                 "the primary",

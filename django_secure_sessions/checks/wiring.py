@@ -70,7 +70,8 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
     if authentication and authentication[0] < places[0]:
         found.append(
             Error(
-                f"'{OURS}' comes after AuthenticationMiddleware, which needs it.",
+                f"In MIDDLEWARE '{OURS}' comes after AuthenticationMiddleware, "
+                "which needs it.",
                 hint="Move it before AuthenticationMiddleware.",
                 id="secure_sessions.E007",
             )
@@ -79,9 +80,9 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
     if caching and caching[-1] > places[0]:
         found.append(
             Error(
-                "UpdateCacheMiddleware comes after the session middleware: it stores "
-                "pages before they are marked as differing by session, and shows one "
-                "visitor's to the next.",
+                "In MIDDLEWARE UpdateCacheMiddleware comes after the session "
+                "middleware: it stores pages before they are marked as differing by "
+                "session, and shows one visitor's to the next.",
                 hint="Move UpdateCacheMiddleware to the top.",
                 id="secure_sessions.E008",
             )
