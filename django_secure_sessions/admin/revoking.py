@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.backends.activity import catch_up
 from django_secure_sessions.client import identify
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import Session
@@ -166,7 +167,9 @@ class RevokingAdmin(ReadingAdmin[Session]):
         self, request: HttpRequest, sessions: QuerySet[Session], whole_users: bool
     ) -> HttpResponse:
         count = sessions.count()
-        shown = sessions.select_related("user").defer(*SEALED)
+        found = sessions.select_related("user").defer(*SEALED)
+        shown = list(found.order_by("-last_activity")[:SHOWN])
+        catch_up(shown)
         own = getattr(request.session, "public_id", None)
         context = {
             **self.admin_site.each_context(request),
@@ -182,7 +185,7 @@ class RevokingAdmin(ReadingAdmin[Session]):
                     "last_activity": session.last_activity,
                     "is_own": session.pk == own,
                 }
-                for session in shown.order_by("-last_activity")[:SHOWN]
+                for session in shown
             ],
             "ends_own": own is not None and sessions.filter(pk=own).exists(),
             "whole_users": whole_users,

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_secure_sessions.backends.activity import lag
 from django_secure_sessions.conf import conf
 from django_secure_sessions.models import Session
 from django_secure_sessions.wording import REASON_TEXTS
@@ -60,9 +61,11 @@ class StateFilter(admin.SimpleListFilter):
             )
             if (idle := conf.rules.idle) is not None:
                 # What is recorded trails the idle deadline. Users with rules of
-                # their own are few: the column tells for them.
+                # their own are few: the column tells for them. Where the table in
+                # turn trails the cache, a few are listed that are over.
                 own_rules = Q(idle_seconds__isnull=False)
-                found = found.filter(own_rules | Q(last_activity__gt=now - idle))
+                since = now - idle - lag(idle)
+                found = found.filter(own_rules | Q(last_activity__gt=since))
             return found
         if state == ENDED:
             return queryset.exclude(ended_at=None)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_secure_sessions import overview
+from django_secure_sessions.backends.activity import catch_up
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.wording import reason_text
@@ -23,6 +25,16 @@ from django_secure_sessions.wording import reason_text
 from .reading import dates, from_address, of_users_named, short_time
 from .revoking import SEALED, SHOWN, RevokingAdmin, owner_of
 from .session_filters import AssuranceFilter, ReasonFilter, StateFilter
+
+
+class SessionList(ChangeList):
+    """A page of the list, with the last activity that the engine knows of."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        shown = list(self.result_list)
+        catch_up(shown)
+        self.result_list = shown
 
 
 @admin.register(Session)
@@ -69,6 +81,17 @@ class SessionAdmin(RevokingAdmin):
     )
     change_form_template = "secure_sessions/admin/session_detail.html"
     object_history_template = "secure_sessions/admin/session_history.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SessionList
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Session | None:
+        session = super().get_object(request, object_id, from_field)
+        if session is not None:
+            catch_up([session])
+        return session
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         found = super().get_queryset(request).defer(*SEALED)

@@ -1,5 +1,5 @@
 """
-Bring the table up to date with activity that only the cache knows.
+Bring the table, and what is shown of it, up to date with what only the cache knows.
 
 For ``TOUCH_STORE = "cache"``. The table says which sessions live, the cache when
 each was last active, so no index has to be kept, or can be lost, in the cache.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models.functions import Greatest
@@ -21,6 +21,31 @@ from django_secure_sessions.models import Session
 from . import rows
 from .ending import CHUNK, refreshed
 from .rows import Row
+
+
+def lag(idle: timedelta) -> timedelta:
+    """
+    Return how far the table may be behind the true activity of a session.
+
+    Besides the touch interval. A touch goes to the table after half an idle timeout.
+    """
+    return idle / 2 if conf.touch_store == "cache" else timedelta(0)
+
+
+def catch_up(sessions: Sequence[Session]) -> None:
+    """
+    Give objects of live sessions the last activity that the engine knows of.
+
+    For pages that show them. Without ``TOUCH_STORE = "cache"`` the table knows it.
+    """
+    live = [session.pk for session in sessions if session.ended_at is None]
+    if conf.touch_store != "cache" or not live:
+        return
+    found = Session.objects.using(rows.alias()).filter(pk__in=live)
+    newest = refreshed([Row.of_facts(facts) for facts in found.values(*rows.FACTS)])
+    moments = {row.id: row.last_activity for row in newest}
+    for session in sessions:
+        session.last_activity = moments.get(session.pk, session.last_activity)
 
 
 def flush(*, batch_size: int = CHUNK, max_seconds: float | None = None) -> int:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -18,6 +19,7 @@ from django.utils import timezone
 from django_secure_sessions import policy
 from django_secure_sessions.backends import rows
 from django_secure_sessions.backends.base import TrackedSession
+from django_secure_sessions.backends.ending import CHUNK, refreshed
 from django_secure_sessions.backends.rows import Row
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.management.migrated import MigratedCommand
@@ -63,6 +65,9 @@ class Command(MigratedCommand):
             raise CommandError("--limit must be 0 or more.")
         sessions = self._sessions(options["user"], options["ended"])
         found = list(islice(sessions, options["limit"] or None))
+        if not options["ended"]:
+            # The table may be behind: its order is that of what it knows.
+            found.sort(key=itemgetter("last_activity"), reverse=True)
         if options["json"]:
             self.stdout.write(json.dumps(found, cls=DjangoJSONEncoder, indent=2))
             return
@@ -88,9 +93,8 @@ class Command(MigratedCommand):
             sessions = sessions.ended().order_by("-ended_at")
         else:
             sessions = sessions.live(now).order_by("-last_activity")
-        for facts in sessions.values(*rows.FACTS, username=F(username)).iterator():
-            name = facts.pop("username")
-            row = Row.of_facts(facts)
+        listed = sessions.values(*rows.FACTS, username=F(username)).iterator()
+        for row, name in _caught_up(listed):
             verdict = policy.evaluate(row, TrackedSession.rules_of(row), now)
             if ended or verdict.live:
                 yield {
@@ -106,6 +110,16 @@ class Command(MigratedCommand):
                     "ended_at": row.ended_at,
                     "reason": row.end_reason,
                 }
+
+
+def _caught_up(
+    listed: Iterator[dict[str, Any]],
+) -> Iterator[tuple[Row, str]]:
+    """Yield rows as the engine knows them, and their users' names."""
+    while batch := list(islice(listed, CHUNK)):
+        names = [facts.pop("username") for facts in batch]
+        found = refreshed([Row.of_facts(facts) for facts in batch])
+        yield from zip(found, names, strict=True)
 
 
 def _cell(value: Any) -> str:
