@@ -59,11 +59,7 @@ class Layout:
 
     def command(self, port: int) -> list[str]:
         if self.server == "uvicorn":
-            return [
-                *("uvicorn", "benchmarks.site:asgi", "--host", HOST),
-                *("--port", str(port), "--workers", str(self.processes)),
-                *("--lifespan", "off", "--no-access-log", "--log-level", "warning"),
-            ]
+            return ["benchmarks.asgi_server", str(port), str(self.processes)]
         return [
             *("gunicorn", "benchmarks.site:wsgi", "--bind", f"{HOST}:{port}"),
             *("--workers", str(self.processes), "--worker-class", "gthread"),
