@@ -21,7 +21,7 @@ help: ## Show this list
 	@echo "port of the demo, ARGS='-k limit' goes to pytest, mypy or the benchmarks,"
 	@echo "ROUNDS=5 says how often to soak."
 
-demo: $(VENV)/stamp-demo ## Start the example site on http://127.0.0.1:8000/
+demo: $(VENV)/stamp-demo $(VENV)/stamp-mariadb ## Start the example site on http://127.0.0.1:8000/
 	@PORT=$(PORT) $(BIN)/python example_project/manage.py demo $(ARGS)
 
 test: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the tests on every database found
@@ -61,7 +61,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/stamp-demo: setup.cfg pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[mfa,redis,useragent,webauthn]'
+	$(PIP) install --editable '.[demo]'
 	@touch $@
 
 $(VENV)/stamp-dev: setup.cfg pyproject.toml | $(BIN)/python
@@ -76,5 +76,5 @@ $(VENV)/stamp-bench: setup.cfg pyproject.toml | $(BIN)/python
 # build is bound to fail, so it isn't tried; tests/run.py says what that means.
 $(VENV)/stamp-mariadb: setup.cfg | $(BIN)/python
 	@if pkg-config --exists libmariadb || pkg-config --exists mysqlclient; then \
-	  $(PIP) install '.[mariadb]' && touch $@; \
+	  $(PIP) install --editable '.[mariadb]' && touch $@; \
 	fi 2>/dev/null || true

@@ -9,13 +9,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
+
+import psycopg
+import pytest
+
+from tests.run import POSTGRESQL, Service, Unavailable
+from tests.settings import SUFFIX
 
 MANAGE = Path(__file__).resolve().parent.parent / "example_project" / "manage.py"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -52,6 +58,37 @@ def manage(
         text=True,
         timeout=PATIENCE,
         check=False,
+    )
+
+
+@contextmanager
+def borrowed_database(service: Service) -> Iterator[str]:
+    """Make a database for one site on a server that answers, drop it afterwards."""
+    try:
+        service.ask(service.url)
+    except Unavailable as reason:
+        pytest.skip(f"{service.name}: {reason}")
+    name = f"test_secure_sessions_demo_{SUFFIX}_{os.getpid()}"
+    with closing(_connect(service)) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(service.url)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.cursor().execute(f"DROP DATABASE {name}")
+
+
+def _connect(service: Service) -> Any:
+    if service is POSTGRESQL:
+        # Databases are made outside of transactions.
+        return psycopg.connect(service.url, autocommit=True)
+    import MySQLdb
+
+    parts = urlsplit(service.url)
+    return MySQLdb.connect(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or "root"),
+        password=unquote(parts.password or ""),
     )
 
 

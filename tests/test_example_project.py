@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
@@ -10,7 +11,8 @@ import pyotp
 import pytest
 from django.conf import settings
 
-from tests.example_site import Browser, manage, running_site
+from tests.example_site import Browser, borrowed_database, manage, running_site
+from tests.run import MARIADB, POSTGRESQL
 
 PASSWORD = "low-tide-at-nine"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
@@ -86,6 +88,24 @@ class TestDemoCommand:
         assert second.returncode == 0, second.stderr
         assert min(seeded) > 10
         assert (rows(database, "session"), rows(database, "sessionevent")) == seeded
+
+    @pytest.mark.parametrize("service", [POSTGRESQL, MARIADB], ids=lambda s: s.name)
+    def test_it_fills_the_databases_of_real_sites(self, tmp_path, service):
+        """DATABASE_URL takes the demo to a server; a second run adds nothing there."""
+        with borrowed_database(service) as url:
+            runs = [
+                manage("demo", "--no-serve", directory=tmp_path, DATABASE_URL=url)
+                for _ in range(2)
+            ]
+            listed = manage(
+                "list_sessions", "--json", directory=tmp_path, DATABASE_URL=url
+            )
+
+        assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+        assert len(json.loads(listed.stdout)) >= 5
+        said = [run.stdout.splitlines()[0] for run in runs]
+        assert said[0].startswith("Added 5 people and ")
+        assert said[1].startswith("Nothing to add")
 
     def test_it_stops_at_ctrl_c_without_a_complaint(self, tmp_path):
         """An interrupt ends the server with status 0 and no traceback."""
