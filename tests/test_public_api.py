@@ -8,12 +8,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 import django_secure_sessions
-from django_secure_sessions import decorators, lifecycle, signals
+from django_secure_sessions import answers, decorators, lifecycle, signals
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.conf import DEFAULTS
 from django_secure_sessions.http import SecureSession
+from django_secure_sessions.mfa import devices
 from django_secure_sessions.state import EndReason, EventKind
 
 ROOT = Path(django_secure_sessions.__file__).parent
@@ -62,6 +64,74 @@ def test_checks_are_documented():
 def test_signal_is_documented(name):
     """Each signal of ours is in the reference."""
     assert name in documented("signals")
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_kind_of_event_is_documented(kind):
+    """Whoever reads the audit trail can look up what happened."""
+    assert f"``{kind.value}``" in documented("events")
+
+
+def test_no_kind_of_event_is_invented():
+    """Each kind that the reference lists exists."""
+    first_cells = re.findall(r"\* - .*``", documented("events"))
+    listed = re.findall(r"``([a-z_]+)``", " ".join(first_cells))
+
+    assert set(listed) - {"kind"} == {kind.value for kind in EventKind}
+
+
+@pytest.mark.parametrize("reason", answers.ENDED_TEXTS)
+def test_reason_that_is_told_is_documented(reason):
+    """A program that is told why a session ended knows all it may be told."""
+    assert f"``{reason}``" in documented("answers")
+
+
+def test_refusals_are_documented():
+    """Each code of a refusal is in the reference."""
+    codes = set(re.findall(r"\b[45]\d\d,\s*\"([a-z_]+)\"", SOURCES))
+    codes |= set(re.findall(r"_detour\(request, \"([a-z_]+)\"", SOURCES))
+
+    assert len(codes) > 10
+    assert {code for code in codes if f"``{code}``" not in documented("answers")} == (
+        set()
+    )
+
+
+def test_permissions_are_documented():
+    """What may be given to people is in the reference, and nothing else is."""
+    models = apps.get_app_config("django_secure_sessions").get_models()
+    given = {
+        name
+        for model in models
+        for name in (
+            *(f"{action}_{model._meta.model_name}" for action in _actions(model)),
+            *(codename for codename, _ in model._meta.permissions),
+        )
+    }
+
+    assert set(re.findall(r"\* - ``(\w+)``", documented("permissions"))) == given
+
+
+def _actions(model):
+    return model._meta.default_permissions
+
+
+def test_templates_are_documented():
+    """A template that a site may replace is in the reference, by its name."""
+    folder = ROOT / "templates" / "secure_sessions"
+    names = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    listed = re.findall(r"``([\w/]+\.(?:html|txt))``", documented("templates"))
+
+    assert names == set(listed) - {"secure_sessions/base.html"}
+
+
+def test_cookies_are_documented():
+    """Both cookies are, by name."""
+    assert f"``{devices.COOKIE}``" in documented("cookies")
 
 
 @pytest.mark.parametrize(
