@@ -251,7 +251,13 @@ def _with_next(url: str, back: str) -> str:
 def _page(
     request: HttpRequest, status: int, error: str, detail: str | Promise, **extra: Any
 ) -> HttpResponse:
-    context = {"error": error, "detail": detail, **extra}
+    context = {
+        "error": error,
+        "detail": detail,
+        "login_url": resolve_url(settings.LOGIN_URL),
+        "start_url": resolve_url(settings.LOGIN_REDIRECT_URL),
+        **extra,
+    }
     response = render(request, "secure_sessions/refused.html", context, status=status)
     add_never_cache_headers(response)
     return response

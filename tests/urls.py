@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
+
+from django_secure_sessions.admin import SessionsLinkMixin
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """Answer without a look at the session."""
     return HttpResponse("home")
 
+
+class LinkedUserAdmin(SessionsLinkMixin, UserAdmin):
+    """The admin of users as a site has it that follows our documentation."""
+
+
+admin.site.unregister(User)
+admin.site.register(User, LinkedUserAdmin)
 
 urlpatterns = [
     path("", home, name="home"),

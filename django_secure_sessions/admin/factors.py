@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_secure_sessions.models import Authenticator
 
-from .reading import ChoiceFilter, dates, of_users_named
+from .reading import ChoiceFilter, dates
 from .resetting import ResettingAdmin
+from .searching import of_users_named
 
 
 class TypeFilter(ChoiceFilter):
@@ -44,7 +45,7 @@ class AuthenticatorAdmin(ResettingAdmin):
     list_filter = (TypeFilter, "created_at")
     allowed_lookups = frozenset({"type", "user__exact"}) | dates("created_at")
     search_fields = ("pk",)  # shows the box; get_search_results() does the work
-    search_help_text = _("User name")
+    search_help_text = _("User name, full name or e-mail address")
     fields = readonly_fields = list_display
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Authenticator]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,17 +9,14 @@ from django.contrib import admin
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 Row = TypeVar("Row", bound=models.Model)
-
-# The beginning of an address, or of one that the privacy mode hashed. Other words
-# are spared the look at every row.
-ADDRESS_LIKE = re.compile(r"(h:)?[0-9a-fA-F.:]+")
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin
@@ -74,6 +70,9 @@ class ReadingAdmin(ModelAdmin[Row]):
     list_max_show_all = 200
     list_select_related = ("user",)
     actions: Any = None
+
+    class Media:
+        css = {"all": ("secure_sessions/admin.css",)}
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
@@ -131,30 +130,24 @@ def dates(field: str) -> frozenset[str]:
     return frozenset(f"{field}__{lookup}" for lookup in ("gte", "lt", "isnull"))
 
 
-def of_users_named(term: str) -> Q:
-    """
-    Return the rows of users whose name contains ``term``, whatever the user model.
-
-    By a subquery: joined, the name of every row's user would be compared.
-    """
-    model = get_user_model()
-    named = model._default_manager.filter(
-        **{f"{model.USERNAME_FIELD}__icontains": term}
-    )
-    return Q(user__in=named.order_by().values("pk"))
-
-
-def from_address(term: str) -> Q:
-    """Return the rows from addresses that begin with ``term``, if any can."""
-    if ADDRESS_LIKE.fullmatch(term) is None:
-        return Q(pk__in=[])
-    return Q(ip_address__startswith=term)
-
-
 def short_time(moment: datetime) -> str:
     """Return a time as a list has room for: short, local, as the language has it."""
+    return _local_time(moment, "SHORT_DATETIME_FORMAT")
+
+
+def long_time(moment: datetime) -> str:
+    """Return a time as the page of one row shows it."""
+    return _local_time(moment, "DATETIME_FORMAT")
+
+
+def _local_time(moment: datetime, form: str) -> str:
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return date_format(local, "SHORT_DATETIME_FORMAT")
+    return date_format(local, form)
+
+
+def titled(title: str | Promise, value: str) -> SafeString:
+    """Return a cell that says what it is where a narrow screen hides the heading."""
+    return format_html('<span class="cell-title">{}</span> {}', title, value)
 
 
 def name_of(user: Any) -> str:

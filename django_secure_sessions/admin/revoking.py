@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -104,7 +105,9 @@ class RevokingAdmin(ReadingAdmin[Session]):
             raise PermissionDenied
         found = self.get_queryset(request).filter(pk=session_id)
         if "whole_user" in request.POST:
-            return self._revoke_users(request, found)
+            # A name to ask with: on the list the selection may have many owners.
+            session = found.select_related("user").first()
+            return self._revoke_users(request, found, name_of(session and session.user))
         return self._revoke_selected(request, found)
 
     @admin.action(
@@ -132,11 +135,11 @@ class RevokingAdmin(ReadingAdmin[Session]):
         return self._ask_or_revoke(request, chosen.filter(ended_at=None))
 
     def _revoke_users(
-        self, request: HttpRequest, queryset: QuerySet[Session]
+        self, request: HttpRequest, queryset: QuerySet[Session], name: str = ""
     ) -> HttpResponse:
         users = queryset.order_by().exclude(user=None).values("user")
         theirs = Session.objects.filter(user__in=users, ended_at=None)
-        return self._ask_or_revoke(request, theirs, whole_users=True)
+        return self._ask_or_revoke(request, theirs, whole_users=True, name=name)
 
     def _ask_or_revoke(
         self,
@@ -144,6 +147,7 @@ class RevokingAdmin(ReadingAdmin[Session]):
         sessions: QuerySet[Session],
         *,
         whole_users: bool = False,
+        name: str = "",
     ) -> HttpResponse:
         if not self.has_revoke_permission(request):
             raise PermissionDenied
@@ -154,7 +158,7 @@ class RevokingAdmin(ReadingAdmin[Session]):
             )
             self.message_user(request, text % count, messages.SUCCESS)
             return redirect(self._list_url(request))
-        return self._confirmation(request, sessions, whole_users)
+        return self._confirmation(request, sessions, whole_users, name)
 
     def _revoke(self, request: HttpRequest, sessions: QuerySet[Session]) -> int:
         return lifecycle.end_matching(
@@ -164,7 +168,11 @@ class RevokingAdmin(ReadingAdmin[Session]):
         )
 
     def _confirmation(
-        self, request: HttpRequest, sessions: QuerySet[Session], whole_users: bool
+        self,
+        request: HttpRequest,
+        sessions: QuerySet[Session],
+        whole_users: bool,
+        name: str,
     ) -> HttpResponse:
         count = sessions.count()
         found = sessions.select_related("user").defer(*SEALED)
@@ -189,6 +197,7 @@ class RevokingAdmin(ReadingAdmin[Session]):
             ],
             "ends_own": own is not None and sessions.filter(pk=own).exists(),
             "whole_users": whole_users,
+            "name": name,
             # What the first form sent, to be sent once more with "confirmed".
             "sent": [
                 (name, value) for name in SENT for value in request.POST.getlist(name)
@@ -201,7 +210,16 @@ class RevokingAdmin(ReadingAdmin[Session]):
     def _list_url(self, request: HttpRequest) -> str:
         name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
         url = reverse(f"admin:{name}", current_app=self.admin_site.name)
-        return request.get_full_path() if request.path == url else url
+        if request.path == url:
+            return request.get_full_path()
+        # From the page of a session: to the list as it was filtered before.
+        return add_preserved_filters(
+            {
+                "opts": self.opts,
+                "preserved_filters": self.get_preserved_filters(request),
+            },
+            url,
+        )
 
 
 def owner_of(session: Session) -> str:

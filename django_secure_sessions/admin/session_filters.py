@@ -100,12 +100,15 @@ class ReasonFilter(ChoiceFilter):
         return queryset.filter(end_reason=value)
 
 
+LEVELS = {1: _("1, one factor"), 2: _("2, with a second factor")}
+
+
 class AssuranceFilter(ChoiceFilter):
     title = _("assurance level")
     parameter_name = "aal"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("1", _("1, one factor")), ("2", _("2, with a second factor"))]
+        return [(str(level), text) for level, text in LEVELS.items()]
 
     def chosen(
         self, queryset: models.QuerySet[Any], value: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,11 +24,13 @@ from django_secure_sessions import overview
 from django_secure_sessions.backends.activity import catch_up
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.models import Session, SessionEvent
-from django_secure_sessions.wording import reason_text
+from django_secure_sessions.wording import methods_text, reason_text
 
-from .reading import dates, from_address, of_users_named, short_time
+from .linking import Link, LinkingAdmin
+from .reading import dates, long_time, short_time, titled
 from .revoking import SEALED, SHOWN, RevokingAdmin, owner_of
-from .session_filters import AssuranceFilter, ReasonFilter, StateFilter
+from .searching import from_address, of_users_named, with_id
+from .session_filters import LEVELS, AssuranceFilter, ReasonFilter, StateFilter
 
 
 class SessionList(ChangeList):
@@ -38,22 +44,15 @@ class SessionList(ChangeList):
 
 
 @admin.register(Session)
-class SessionAdmin(RevokingAdmin):
+class SessionAdmin(LinkingAdmin, RevokingAdmin):
     """
     Lists and revokes sessions. Needs the permission ``revoke_session`` to revoke.
 
     Only a superuser sees the sessions of superusers, and so can end them.
     """
 
-    list_display = (
-        "owner",
-        "device",
-        "ip_address",
-        "level",
-        "created",
-        "active",
-        "state",
-    )
+    # The first three are what a narrow screen must show.
+    list_display = ("owner", "state", "client", "active", "created", "level")
     sortable_by = ("created", "active")
     # As an index has it, so that a page of 10^6 rows is read and not sorted. The live
     # ones have no end: by expiry, which is by activity but for the absolute limit.
@@ -63,7 +62,9 @@ class SessionAdmin(RevokingAdmin):
         "created_at"
     )
     search_fields = ("pk",)  # shows the box; get_search_results() does the work
-    search_help_text = gettext_lazy("User name, start of an IP address, or session id")
+    search_help_text = gettext_lazy(
+        "User, full name, e-mail address, start of an IP address or session id"
+    )
     fields = readonly_fields = (
         "id",
         "owner",
@@ -72,11 +73,13 @@ class SessionAdmin(RevokingAdmin):
         "device",
         "user_agent",
         "ip_address",
-        "aal",
-        "amr",
+        "assurance",
+        "methods",
         "created_at",
         "authenticated_at",
         "last_activity",
+        "unused_until",
+        "latest_end",
         "ended_at",
     )
     change_form_template = "secure_sessions/admin/session_detail.html"
@@ -108,23 +111,25 @@ class SessionAdmin(RevokingAdmin):
         try:
             return queryset.filter(pk=UUID(term)), False
         except ValueError:
-            return queryset.filter(of_users_named(term) | from_address(term)), False
+            found = of_users_named(term) | from_address(term)
+            found |= with_id("pk", term, queryset.db)
+            return queryset.filter(found), False
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        session = self.get_object(request, unquote(object_id))
-        context = {
-            "may_revoke": session is not None
-            and session.ended_at is None
-            and self.has_revoke_permission(request),
-            **(extra_context or {}),
-        }
-        return super().change_view(request, object_id, form_url, context)
+    def links(self, request: HttpRequest, shown: Session) -> Iterator[Link]:
+        if shown.user is not None:
+            yield from self.link_to(request, shown.user, _("User"))
+            yield from self.link_to_list(
+                request,
+                Session,
+                _("All sessions of this user"),
+                state="all",
+                user__exact=shown.user_id,
+            )
+        yield from self.link_to_list(request, SessionEvent, _("Events"), q=shown.pk)
+
+    def context_of(self, request: HttpRequest, shown: Session) -> dict[str, Any]:
+        may_revoke = shown.ended_at is None and self.has_revoke_permission(request)
+        return {**super().context_of(request, shown), "may_revoke": may_revoke}
 
     def history_view(
         self,
@@ -160,17 +165,42 @@ class SessionAdmin(RevokingAdmin):
     def device(self, session: Session) -> str:
         return device_label(session.user_agent)
 
+    @admin.display(description=gettext_lazy("client"))
+    def client(self, session: Session) -> str:
+        lines = (device_label(session.user_agent), session.ip_address)
+        return format_html_join(
+            mark_safe("<br>"), "{}", ((line,) for line in lines if line)
+        )
+
     @admin.display(description=gettext_lazy("AAL"))
-    def level(self, session: Session) -> int:
-        return session.aal
+    def level(self, session: Session) -> str:
+        return titled(_("AAL"), str(session.aal))
+
+    @admin.display(description=gettext_lazy("assurance level"))
+    def assurance(self, session: Session) -> str:
+        return str(LEVELS.get(session.aal, session.aal))
+
+    @admin.display(description=gettext_lazy("methods"))
+    def methods(self, session: Session) -> str:
+        return methods_text(session.amr)
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, session: Session) -> str:
-        return short_time(session.created_at)
+        return titled(_("created"), short_time(session.created_at))
 
     @admin.display(description=gettext_lazy("last active"), ordering="last_activity")
     def active(self, session: Session) -> str:
-        return short_time(session.last_activity)
+        return titled(_("last active"), short_time(session.last_activity))
+
+    @admin.display(description=gettext_lazy("ends if unused until"))
+    def unused_until(self, session: Session) -> str:
+        found = overview.standing(session, timezone.now())
+        return _limit(found.idle_at) if found.is_live else ""
+
+    @admin.display(description=gettext_lazy("ends at the latest"))
+    def latest_end(self, session: Session) -> str:
+        found = overview.standing(session, timezone.now())
+        return _limit(found.absolute_at) if found.is_live else ""
 
     @admin.display(description=gettext_lazy("expires or ended"))
     def state(self, session: Session) -> str:
@@ -182,6 +212,10 @@ class SessionAdmin(RevokingAdmin):
         reason = session.end_reason or (found.reason.value if found.reason else "")
         text = reason_text(reason)
         return _("%(reason)s, %(moment)s") % {"reason": text, "moment": moment}
+
+
+def _limit(moment: datetime | None) -> str:
+    return _("no limit") if moment is None else long_time(moment)
 
 
 def _has_superusers() -> bool:

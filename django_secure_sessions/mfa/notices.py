@@ -13,6 +13,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -50,6 +51,8 @@ def notify(event: SessionEvent) -> None:
     """Have the owner told of an event that is worth a notice. Never raises."""
     if event.kind not in TEXTS or event.user_id is None:
         return
+    if event.kind == EventKind.MFA_RESET and event.session_id is not None:
+        return  # a session that the reset ended; the reset has a notice of its own
     send = conf.mfa_notify
     if send is None:
         return
@@ -72,7 +75,25 @@ def send_mail(event: SessionEvent) -> None:
     address = getattr(user, user.get_email_field_name(), "") if user else ""
     if not address:
         return
-    context = {"event": event, "user": user, "text": TEXTS[event.kind]}
+    context = {
+        "event": event,
+        "user": user,
+        "text": TEXTS[event.kind],
+        "sessions_path": _sessions_path(),
+    }
     subject = render_to_string("secure_sessions/mfa/notice_subject.txt", context)
     body = render_to_string("secure_sessions/mfa/notice.txt", context)
     EmailMessage(" ".join(subject.split()), body, to=[address]).send()
+
+
+def _sessions_path() -> str:
+    """
+    Return the path of the page with the user's sessions, ``""`` without one.
+
+    No host: the one of the request is whatever the request said, and a link in a
+    mail must not lead elsewhere.
+    """
+    try:
+        return reverse("secure_sessions:session_list")
+    except NoReverseMatch:
+        return ""

@@ -75,6 +75,7 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     owned = get_object_or_404(mine, pk=session_id)
     if session_id == _session(request).public_id:
         logout(request)
+        messages.success(request, _("You are signed out."), fail_silently=True)
         return redirect(resolve_url(settings.LOGOUT_REDIRECT_URL or settings.LOGIN_URL))
     refusal = _unless_fresh(request, owned)
     if refusal is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -13,6 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.admin import searching
 from django_secure_sessions.admin.reading import CappedPaginator
 from django_secure_sessions.models import Session, SessionEvent
 from tests.factories import (
@@ -200,6 +204,62 @@ class TestList:
 
         for term in ("ARGI", "203.0.113", str(wanted.public_id), " margit "):
             assert listed(desk.get(SESSIONS, {"q": term})) == {wanted.public_id}
+
+    @pytest.mark.parametrize("words", ["dahl", "Margit Da", "dahl margit", "d@ahl.ex"])
+    def test_search_by_full_name_and_address(self, desk, words):
+        """A person is found by what people know: name, surname, e-mail, in parts."""
+        person = UserFactory(
+            username="m17",
+            first_name="Margit",
+            last_name="Dahl",
+            email="margitd@ahl.example",
+        )
+        wanted = SessionFactory(user=person).public_id
+        SessionFactory(user=UserFactory(first_name="Margit", last_name="Berg"))
+
+        assert listed(desk.get(SESSIONS, {"q": words})) == {wanted}
+
+    def test_search_by_the_beginning_of_an_id(self, desk, user):
+        """What a log line or a table cut short is enough, however it is written."""
+        wanted = SessionRowFactory(user=user, id="5e551074-ab5e-4b1d-8000-00000000000a")
+        for other in ("5e551073-ffff-4b1d-8000-00000000000a", "5e551075" + 24 * "0"):
+            SessionRowFactory(user=user, id=other)
+
+        for term in ("5e551074", "5E551074-ab", "5e551074ab5e", "5e551074-"):
+            assert listed(desk.get(SESSIONS, {"q": term})) == {UUID(str(wanted.pk))}
+        assert len(listed(desk.get(SESSIONS, {"q": "5e55"}))) == 3
+        assert listed(desk.get(SESSIONS, {"q": "5e5"})) == set()
+        assert listed(desk.get(SESSIONS, {"q": "5e551074" + 30 * "0"})) == set()
+
+    def test_search_looks_up_users_first(self, throne):
+        """No statement reads every session to find those of few users."""
+        SessionFactory(user=UserFactory(username="margit"))
+        throne.get(SESSIONS)
+
+        with CaptureQueriesContext(connection) as queries:
+            throne.get(SESSIONS, {"q": "margit"})
+
+        listing = [
+            query["sql"].replace("`", '"')
+            for query in queries
+            if "secure_sessions" in query["sql"] and "LIMIT" in query["sql"]
+        ]
+        reading = [sql for sql in listing if '"last_activity"' in sql]
+        assert reading
+        for sql in reading:
+            assert "LIKE" not in sql.split("WHERE")[1].upper()
+            assert sql.upper().count("SELECT") <= 2
+        assert len(queries) <= 5
+
+    def test_search_that_matches_very_many_users(self, throne, monkeypatch):
+        """Their sessions are found as well, without naming each user."""
+        monkeypatch.setattr(searching, "FEW", 2)
+        wanted = {
+            SessionFactory(user=UserFactory(first_name="Kim")).public_id
+            for _number in range(4)
+        }
+
+        assert listed(throne.get(SESSIONS, {"q": "kim"})) == wanted
 
     def test_search_by_the_digest_finds_nothing(self, desk, session_id):
         """The search can't be asked whether a digest exists."""
@@ -402,13 +462,32 @@ class TestRevoke:
         assert response["Location"] == SESSIONS
         assert not is_live(session_id)
 
+    @pytest.mark.parametrize("whole", [{}, {"whole_user": "Revoke all"}])
+    def test_list_keeps_its_filter_over_the_page_of_one(self, user, desk, whole):
+        """From a filtered list to a session, revoked, and back: the filter holds."""
+        session_id = SessionFactory(user=user).public_id
+        query = f"user__exact={user.pk}"
+        (link,) = re.findall(
+            rf'href="([^"]*{session_id}[^"]*)"',
+            desk.get(f"{SESSIONS}?{query}").content.decode(),
+        )
+        page = desk.get(html.unescape(link)).content.decode()
+        (action, *_) = re.findall(r'formaction="([^"]*)"', page)
+        action = html.unescape(action)
+
+        assert f"{SESSIONS}?{query}" in desk.post(action, whole).content.decode()
+
+        response = desk.post(action, {**whole, "confirmed": "yes"})
+        assert response["Location"] == f"{SESSIONS}?{query}"
+
     def test_button_for_all_of_the_user(self, user, desk, session_id):
         """The other button on the page ends every session of its user."""
         other = SessionFactory(user=user).public_id
         whole = {"whole_user": "Revoke all"}
 
         question = desk.post(revoke_url(session_id), whole)
-        assert "Revoke 2 sessions" in question.content.decode()
+        asked = f"Revoke all 2 sessions of {user.username}?"
+        assert asked in question.content.decode()
         assert 'name="whole_user"' in question.content.decode()
 
         desk.post(revoke_url(session_id), {**whole, "confirmed": "yes"})
@@ -451,6 +530,73 @@ class TestRevoke:
         desk.post(SESSIONS + "?state=anonymous", confirmed(anonymous))
 
         assert not Session.objects.filter(pk=anonymous).exists()
+
+
+class TestDetail:
+    def test_says_in_words_and_for_how_long(self, user, desk):
+        """Level and methods are words, and both deadlines are there."""
+        session = SessionFactory(user=user)
+
+        page = desk.get(detail_url(session.public_id)).content.decode()
+
+        for text in ("1, one factor", "password", "Ends at the latest"):
+            assert text in page
+        latest = session.authenticated_at + timedelta(hours=12)
+        assert date_format(latest, "DATETIME_FORMAT") in page
+
+    def test_no_limit_is_said(self, user, desk, settings):
+        """A site without an absolute timeout reads so."""
+        settings.SECURE_SESSIONS = {"ABSOLUTE_TIMEOUT": None}
+        session_id = SessionFactory(user=user).public_id
+
+        assert "no limit" in desk.get(detail_url(session_id)).content.decode()
+
+    def test_ended_session_has_no_deadline(self, desk, session_id):
+        """What is over ends at no time any more."""
+        lifecycle.end(session_id)
+
+        page = desk.get(detail_url(session_id)).content.decode()
+
+        assert "Ends at the latest" in page
+        assert "no limit" not in page
+
+
+def links(page):
+    """Return the addresses of the links above an object, by their texts."""
+    return {text: html.unescape(url) for url, text in page.context["links"]}
+
+
+class TestLinks:
+    def test_user_session_and_event_lead_to_each_other(self, user, throne):
+        """Each page is one click from the next, and each click arrives."""
+        session = SessionFactory(user=user)
+        event = SessionEvent.objects.get(session_id=session.public_id)
+
+        of_session = links(throne.get(detail_url(session.public_id)))
+        of_event = links(throne.get(f"{EVENTS}{event.pk}/change/"))
+        of_user = links(throne.get(f"/admin/auth/user/{user.pk}/change/"))
+
+        assert of_session["User"] == f"/admin/auth/user/{user.pk}/change/"
+        assert of_event["Session"] == detail_url(session.public_id)
+        assert of_event["User"] == of_session["User"]
+        assert listed(throne.get(of_user["Sessions"])) == {session.public_id}
+        for url in (*of_session.values(), *of_event.values(), *of_user.values()):
+            assert throne.get(url).status_code == 200
+
+    def test_nobody_is_led_where_they_may_not_go(self, desk, session_id):
+        """Support, who may see sessions alone, is offered sessions alone."""
+        assert links(desk.get(detail_url(session_id))).keys() == {
+            "All sessions of this user"
+        }
+
+    def test_history_outlives_what_it_links_to(self, throne, user):
+        """An event of a session and a user that are gone has no dead link."""
+        event = EventFactory(session_id="5e551074-ab5e-4b1d-8000-00000000000a")
+
+        page = throne.get(f"{EVENTS}{event.pk}/change/")
+
+        assert page.status_code == 200
+        assert links(page) == {}
 
 
 class TestPermissions:
@@ -617,6 +763,8 @@ class TestEvents:
         assert kinds({"q": "nobody"}) == ["login_failed"]
         assert kinds({"q": "203.0.113"}) == ["login", "revoked"]
         assert kinds({"q": str(session.public_id)}) == ["login", "revoked"]
+        assert kinds({"q": str(session.public_id)[:8]}) == ["login", "revoked"]
+        assert kinds({"q": user.email}) == ["login", "revoked"]
         assert kinds({"user__exact": user.pk}) == ["login", "revoked"]
         tomorrow = timezone.now() + timedelta(days=1)
         assert kinds({"at__gte": str(tomorrow)}) == []

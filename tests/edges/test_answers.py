@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from django_secure_sessions import answers, lifecycle
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import EndReason
-from tests.factories import UserFactory
+from tests.factories import SessionFactory, UserFactory
 from tests.visitor import JSON, Visitor
 
 pytestmark = pytest.mark.urls("tests.pages")
@@ -276,3 +276,26 @@ class TestRedirects:
         location = answers.to_login(asked)["Location"]
 
         assert location == "/login/?next=/%252Fevil.example/x"
+
+
+class TestRefusedPage:
+    """A refusal is not a dead end."""
+
+    def test_wrong_role_leads_back(self, client, user):
+        """Who is signed in gets on to the start page and the own sessions."""
+        client.force_login(user)
+
+        page = client.get("/desk/").content.decode()
+
+        assert 'href="/"' in page
+        assert 'href="/account/sessions/"' in page
+
+    def test_limit_leads_to_the_login(self, client, user, settings):
+        """Who found no room can try again."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "reject"}
+        SessionFactory(user=user)
+
+        response = client.get(f"/enter/{user.pk}/")
+
+        assert response.status_code == 403
+        assert 'href="/login/"' in response.content.decode()

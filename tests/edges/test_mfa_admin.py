@@ -15,7 +15,7 @@ from django_secure_sessions.mfa import changes, factors
 from django_secure_sessions.models import Authenticator, Session, SessionEvent
 from django_secure_sessions.signals import event_recorded
 from django_secure_sessions.state import ClientInfo
-from tests.factories import UserFactory
+from tests.factories import SessionFactory, UserFactory
 from tests.mfa import code_at, give_recovery_codes, give_totp, wrong_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
@@ -181,6 +181,43 @@ class TestNotices:
                 client=ClientInfo(),
             )
         assert "administrator" in mail.outbox[0].body
+
+    def test_a_reset_is_one_notice(self, member):
+        """However many sessions ended with it."""
+        for _number in range(2):
+            SessionFactory(user=member)
+        with self.committing():
+            changes.reset(
+                member,
+                actor="root",
+                reason="",
+                now=timezone.now(),
+                client=ClientInfo(),
+            )
+        assert len(mail.outbox) == 1
+
+    def test_says_what_to_do_if_it_was_not_you(self, member):
+        """The last line is for whoever is being robbed: what to do, and where."""
+        with self.committing():
+            changes.regenerated(
+                member, session_id=None, now=timezone.now(), client=ClientInfo()
+            )
+        body = mail.outbox[0].body
+        assert "If it was not you, change your password now" in body
+        assert "/account/sessions/" in body
+        # A whole address could only come from a request, which may lie.
+        assert "://" not in body
+
+    @pytest.mark.urls("tests.edges.no_pages")
+    def test_site_without_our_pages_names_none(self, member):
+        """A site that did not include the pages has nothing to point to."""
+        with self.committing():
+            changes.regenerated(
+                member, session_id=None, now=timezone.now(), client=ClientInfo()
+            )
+        body = mail.outbox[0].body
+        assert "If it was not you, change your password now" in body
+        assert "sign out" not in body
 
     def test_what_is_rolled_back_is_told_to_nobody(self, member):
         """No commit, no mail."""

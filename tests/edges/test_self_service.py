@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.formats import date_format
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session, SessionEvent
@@ -120,6 +121,21 @@ class TestList:
             ("Signed out: password changed", "Safari on iPhone", "198.51.100.4"),
         }
 
+    def test_each_session_says_when_it_expires(self, laptop, phone):
+        """The next deadline of each, and the zone that the times are in."""
+        response = laptop.get(LIST)
+
+        page = response.content.decode()
+        for session in response.context["sessions"]:
+            assert session.expires_at == session.last_activity + timedelta(minutes=30)
+            shown = date_format(session.expires_at, "SHORT_DATETIME_FORMAT")
+            label = (
+                f'data-label="Expires"><time datetime="{session.expires_at:%Y-%m-%d}'
+            )
+            assert page.count(label) == 2
+            assert f">{shown}</time>" in page
+        assert "zone UTC" in page
+
     def test_page_is_neither_cached_nor_framed(self, laptop):
         """The page is for one person, now, and not for a frame of another site."""
         response = laptop.get(LIST)
@@ -230,6 +246,15 @@ class TestEndOne:
         assert response.status_code == 302
         assert not is_signed_in(laptop)
         assert reason_of(laptop) == "logout"
+
+    def test_who_signed_out_reads_so_where_that_leads(self, laptop):
+        """The next page that shows messages has a word for it, and needs no session."""
+        laptop.post(end_url(laptop))
+
+        page = laptop.get("/admin/login/").content.decode()
+
+        assert "You are signed out." in page
+        assert Session.objects.filter(user=None).count() == 0
 
 
 class TestEndOthers:
