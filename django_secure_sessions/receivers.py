@@ -14,7 +14,7 @@ from django.utils import timezone
 from . import events, lifecycle, passwords
 from .backends import ending
 from .backends.base import TrackedSession
-from .backends.stored import Proof
+from .backends.owning import Proof
 from .client import identify
 from .conf import conf
 from .mfa import devices, factors, notices, pending

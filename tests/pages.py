@@ -22,7 +22,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from django_secure_sessions import lifecycle
-from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.decorators import (
     RoleRequiredMixin,
     SessionRequiredMixin,

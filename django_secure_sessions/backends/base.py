@@ -24,14 +24,14 @@ from django_secure_sessions.state import ClientInfo, EndReason
 
 from . import retention, rows
 from .binding import bind_again
+from .owning import OwnedSession, Proof, owner_of
 from .rows import Row
-from .stored import Proof, StoredSession, owner_of
 
 # RFC 6265bis, 5.5: user agents cap a cookie's life at 400 days.
 LONGEST_LIFE = timedelta(days=400)
 
 
-class TrackedSession(StoredSession):
+class TrackedSession(OwnedSession):
     """
     A session that knows its user, its client and its clocks, and stays ended.
 

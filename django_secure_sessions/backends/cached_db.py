@@ -24,8 +24,8 @@ from django_secure_sessions.crypto import Credential
 from . import entries, rows
 from .base import TrackedSession
 from .copies import after_commit, copies, is_pending, put_after_commit
+from .opening import Reading
 from .rows import Row
-from .stored import Reading
 
 # A mark outlives every entry that it may have to overrule by at least this much.
 MARGIN = timedelta(seconds=60)

@@ -19,8 +19,8 @@ from django_secure_sessions.signals import event_recorded
 from django_secure_sessions.state import ClientInfo, EndReason, EventKind, Rules
 
 from .ending import announce
+from .opening import OpenedSession
 from .rows import WIPED, Row
-from .stored import StoredSession
 
 logger = logging.getLogger("django_secure_sessions.events")
 
@@ -57,7 +57,7 @@ def end_expired(
     alike: dict[tuple[EndReason, Rules], list[Row]] = defaultdict(list)
     for values in found:
         row = Row.of_facts(values)
-        rules = StoredSession.rules_of(row)
+        rules = OpenedSession.rules_of(row)
         verdict = policy.evaluate(row, rules, now)
         alike[verdict.reason or EndReason.EXPIRED, rules].append(row)
     count = 0

@@ -25,7 +25,7 @@ from django.utils.crypto import constant_time_compare
 
 from django_secure_sessions import events
 from django_secure_sessions.backends.base import TrackedSession
-from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.conf import conf
 from django_secure_sessions.exceptions import NothingPending
 from django_secure_sessions.state import ClientInfo, EventKind

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from django_secure_sessions import events
 from django_secure_sessions.backends.base import TrackedSession
-from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.exceptions import (
     CodeRejected,
 )

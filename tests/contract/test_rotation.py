@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import SESSION_KEY
 
 from django_secure_sessions import crypto
-from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.models import Session
 from tests.contract.test_resurrection import lives, opened
 

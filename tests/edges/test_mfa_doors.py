@@ -250,7 +250,7 @@ class TestDoors:
         from django.contrib.auth import login
 
         from django_secure_sessions.backends.db import SessionStore
-        from django_secure_sessions.backends.stored import Proof
+        from django_secure_sessions.backends.owning import Proof
 
         request = rf.get("/")
         request.session = SessionStore()

@@ -291,7 +291,7 @@ class TestFailures:
         half.raise_request_exception = False
         code = right(member)
         with mock.patch(
-            "django_secure_sessions.backends.stored.bind", side_effect=RuntimeError
+            "django_secure_sessions.backends.owning.bind", side_effect=RuntimeError
         ):
             assert send(half, code=code).status_code == 500
         assert not Session.objects.filter(user=member).exists()

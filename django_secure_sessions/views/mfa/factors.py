@@ -23,7 +23,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from django_secure_sessions import answers
-from django_secure_sessions.backends.stored import Proof
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.client import identify
 from django_secure_sessions.decorators import (
     aal_required,

@@ -1,0 +1,189 @@
+"""How a session gets its row, and its user."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.base import CreateError
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
+
+from django_secure_sessions import crypto, policy
+from django_secure_sessions.conf import conf
+from django_secure_sessions.state import ClientInfo
+
+from . import rows
+from .binding import Login, bind
+from .rows import Row
+from .saving import SavedSession
+
+
+class Proof(NamedTuple):
+    """How the user of a login was authenticated: level, and methods (RFC 8176)."""
+
+    aal: int
+    amr: str
+
+
+class OwnedSession(SavedSession):
+    """The insert of a row, and the login that binds it to a user."""
+
+    proof = Proof(aal=1, amr="pwd")
+    # The user object of a login, where somebody had it at hand.
+    login_user: Any = None
+    # This very request gave the session its user.
+    is_new_login = False
+    # A login of this request waits for its second factor.
+    suspended = False
+
+    def _insert(self, owner: Any) -> None:
+        session_key = self.session_key
+        credential = crypto.resolve(session_key)
+        if credential is None:
+            raise CreateError("Not a session key of this site.")
+        now, client = timezone.now(), self._client()
+        row_id = uuid.uuid4()
+        packed = self._packed()
+        row = Row(
+            id=row_id,
+            key_digest=credential.digest,
+            user_id=None,
+            data=crypto.seal(credential.content_key, packed, row_id.bytes),
+            version=0,
+            created_at=now,
+            authenticated_at=None,
+            last_activity=now,
+            expires_at=self.get_expiry_date(),
+            aal=0,
+            amr="",
+            ip_address=client.ip,
+            user_agent=client.user_agent,
+            impersonator="",
+            ended_at=None,
+            end_reason="",
+            previous_digest=None,
+            previous_seal=None,
+            rotated_at=None,
+            idle_seconds=None,
+            absolute_seconds=None,
+        )
+        try:
+            if owner is None:
+                with _savepoint(self._using):
+                    rows.insert(self._using, row)
+            else:
+                login = self._login(owner, now, client)
+                row = row._replace(**self._ownership(login))
+                bind(login, partial(self._inserted, row), self.rules_of)
+                self.is_new_login = True
+        except IntegrityError as error:
+            if rows.fetch(self._using, "key_digest", row.key_digest) is None:
+                raise  # not the key: a user that doesn't exist, say
+            raise CreateError from error
+        self._adopt(row, credential, packed, now)
+
+    def _inserted(self, row: Row) -> Row:
+        rows.insert(self._using, row)
+        return row
+
+    def _bind(self, owner: Any) -> None:
+        """Give an anonymous session its user, under a new key."""
+        now, client = timezone.now(), self._client()
+        login = self._login(owner, now, client)
+        changes = {
+            **self._ownership(login),
+            "last_activity": now,
+            "ip_address": client.ip,
+            "user_agent": client.user_agent,
+        }
+
+        before = self._belief
+
+        def write() -> Row:
+            self._belief = before  # an earlier try was rolled back
+            self._write(changes=changes, rotate=not self._rotated, privileged=True)
+            return self._require_row()
+
+        try:
+            bind(login, write, self.rules_of)
+        except BaseException:
+            self._belief = before
+            raise
+        self.is_new_login = True
+
+    @property
+    def _belief(self) -> tuple[Any, ...]:
+        """What this object takes the stored row to be; put back after a rollback."""
+        key = self.session_key
+        return key, self._row, self._credential, self._content_key, self._base
+
+    @_belief.setter
+    def _belief(self, belief: tuple[Any, ...]) -> None:
+        self._session_key, self._row, self._credential = belief[:3]
+        self._content_key, self._base = belief[3:]
+
+    def _login(self, owner: Any, now: datetime, client: ClientInfo) -> Login:
+        rules = conf.rules
+        if conf.has_user_rules:
+            user = self.login_user
+            if user is None or user.pk != owner:
+                user = get_user_model()._default_manager.get(pk=owner)
+            rules = conf.rules_for(user)
+        detect = conf.impersonation
+        impersonator = detect(self._get_session()) if detect else None  # type: ignore[attr-defined]
+        return Login(
+            user_id=owner,
+            rules=rules,
+            client=client,
+            now=now,
+            using=self._using,
+            impersonator=(impersonator or "")[:64],
+        )
+
+    def _ownership(self, login: Login) -> dict[str, Any]:
+        """The columns that a login sets."""
+        own_rules = login.rules != conf.rules
+        return {
+            "user_id": login.user_id,
+            "authenticated_at": login.now,
+            "expires_at": policy.recorded_expiry(
+                login.rules,
+                authenticated_at=login.now,
+                now=login.now,
+                cookie=self.get_expiry_date(),
+            ),
+            "aal": self.proof.aal,
+            "amr": self.proof.amr,
+            "impersonator": login.impersonator,
+            "idle_seconds": _whole(login.rules.idle) if own_rules else None,
+            "absolute_seconds": _whole(login.rules.absolute) if own_rules else None,
+        }
+
+
+def owner_of(data: Any) -> Any:
+    """Return the primary key of the user that session data names, or ``None``."""
+    value = data.get(SESSION_KEY)
+    if value is None:
+        return None
+    try:
+        return get_user_model()._meta.pk.to_python(value)
+    except ValidationError:
+        return None
+
+
+def _savepoint(using: str) -> AbstractContextManager[Any]:
+    """Guard a transaction around us, if any, against a failing statement."""
+    if connections[using].in_atomic_block:
+        return transaction.atomic(using=using)
+    return nullcontext()
+
+
+def _whole(limit: timedelta | None) -> int:
+    """Seconds for a column in which 0 says "no limit"."""
+    return 0 if limit is None else int(limit.total_seconds())
