@@ -58,11 +58,11 @@ def end_rows(
         )
         along = ()
         if chunk:
-            # Now and not in announce(): what a login ends is then forgotten in one
+            # Now and not on commit: what a login ends is then forgotten in one
             # go with the key that the login replaced.
             forget(chunk)
             transaction.on_commit(
-                partial(_signal, chunk, reason, actor), using=using, robust=True
+                partial(announce, chunk, reason, actor), using=using, robust=True
             )
     return count
 
@@ -110,12 +110,7 @@ def engine() -> Any:
 
 
 def announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
-    """Tell caches and receivers of sessions that ended. For after the commit."""
-    forget(found)
-    _signal(found, reason, actor)
-
-
-def _signal(found: Sequence[Row], reason: EndReason, actor: str) -> None:
+    """Tell receivers of sessions that ended. For after the commit."""
     if not session_ended.has_listeners(Session):
         return
     for row in found:

@@ -67,6 +67,7 @@ def end_expired(
             ended_at=_DEADLINES[reason](rules), end_reason=reason.value, **WIPED
         )
         _record(due.db, reason, ids)
+        # Nobody has to forget copies: their own stamps say that their time is over.
         transaction.on_commit(
             partial(announce, chunk, reason, events.SYSTEM), using=due.db, robust=True
         )

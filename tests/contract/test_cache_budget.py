@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from redis.connection import Connection
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.models import Session
 from tests import servers
 from tests.cached import cached_engine, django_redis, opened, reopened
 from tests.visitor import Visitor
@@ -151,6 +152,17 @@ def test_modified(store, user, costs):
     assert cost.commands == {"mget": 1, "set": 1}
     assert cost.round_trips == 2
     assert [query["sql"].split()[0] for query in cost] == ["UPDATE"]
+
+
+def test_cleanup_of_what_expired(store, user, costs, clock):
+    """A copy knows when its time is over: Redis need not hear of it."""
+    reopened(store, opened(store, user).session_key)
+    clock.shift(13 * 3600)
+    with costs() as cost:
+        store.clear_expired()
+
+    assert Session.objects.get().end_reason == "idle"
+    assert cost.commands == {}
 
 
 def test_cold_read(store, user, costs):

@@ -494,6 +494,18 @@ class TestTouchStoreCache:
         assert reopened(store, session.session_key).ended.reason == "evicted"
 
 
+def test_fresh_copy_of_what_the_cleanup_ended(store, user, clock, settings):
+    """A copy that is not void yet outlives neither its session nor the reason."""
+    settings.SECURE_SESSIONS = {"ABSOLUTE_TIMEOUT": 600, "TOUCH_INTERVAL": 3600}
+    session = opened(store, user)
+    clock.shift(570)
+    reopened(store, session.session_key)
+    clock.shift(30)
+    store.clear_expired()
+
+    assert reopened(store, session.session_key).ended.reason == "absolute"
+
+
 def test_clock_that_was_ahead_fills_nothing_for_others(store, user, clock, queries):
     """An entry from an hour in the future is void; the session is not."""
     clock.shift(3600)
