@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.backends.db import SessionStore
-from django_secure_sessions.models import Session, SessionEvent, UserSecurity
+from django_secure_sessions.models import Session
 from tests.contract.test_resurrection import opened
-from tests.factories import UserFactory
+from tests.factories import SessionRowFactory, UserFactory
 from tests.visitor import Visitor
 
 # Outside a transaction of the test, whose savepoints would be counted.
@@ -26,7 +27,7 @@ pytestmark = [
 
 TABLES = {
     model._meta.db_table: model.__name__
-    for model in (Session, SessionEvent, UserSecurity)
+    for model in apps.get_app_config("django_secure_sessions").get_models()
 }
 
 
@@ -117,51 +118,49 @@ class TestRequests:
             assert found == [READ]
 
 
-def login_statements(user, others):
-    for _ in range(others):
-        opened(SessionStore, user)
-    browser = Visitor()
-    browser.get("/put/a/b/")
-    with statements() as found:
-        browser.enter(user)
-    # login() itself rotates the key, in a statement of its own.
-    assert found[:2] == [READ, WRITE]
-    return found[2:]
+FACTOR, BEGIN, COMMIT = ("SELECT", "Authenticator"), ("BEGIN",), ("COMMIT",)
+LOCK, HISTORY = ("INSERT", "UserSecurity"), ("INSERT", "SessionEvent")
 
 
 class TestLogin:
-    def test_first(self, engine, user):
-        """
-        Binding a session: lock, bind, look at the others, write history.
+    """
+    One transaction of four statements: lock, bind, look at the others, history.
 
-        Four statements in one transaction.
-        """
-        assert login_statements(user, 0) == [
-            ("BEGIN",),
-            ("INSERT", "UserSecurity"),
-            WRITE,
-            READ,
-            ("INSERT", "SessionEvent"),
-            ("COMMIT",),
-        ]
+    Five where somebody must leave. Before it: one asks for a second factor; and where
+    the browser had a session, it was read, and `login()` gave it a new key.
+    """
+
+    @pytest.fixture(params=["new browser", "known browser"])
+    def login(self, request, browser, user):
+        """Return what logs in and returns the statements before BEGIN and after."""
+        known = request.param == "known browser"
+        if known:
+            browser.get("/put/a/b/")
+
+        def log_in():
+            with statements() as found:
+                browser.enter(user)
+            start = found.index(BEGIN)
+            assert found[:start] == ([READ, WRITE, FACTOR] if known else [FACTOR])
+            first = WRITE if known else ("INSERT", "Session")
+            assert found[start + 2] == first
+            return [*found[start : start + 2], "bind", *found[start + 3 :]]
+
+        return log_in
+
+    def test_first(self, login):
+        """Nobody has to leave: four statements in the transaction."""
+        assert login() == [BEGIN, LOCK, "bind", READ, HISTORY, COMMIT]
 
     @pytest.mark.parametrize("others", [3, 40])
-    def test_with_evictions(self, engine, user, settings, others):
+    def test_with_evictions(self, login, user, settings, others):
         """One statement more ends whoever must leave, however many they are."""
         settings.SECURE_SESSIONS = {"MAX_SESSIONS": None}
         for _ in range(others):
             opened(SessionStore, user)
         settings.SECURE_SESSIONS = {"MAX_SESSIONS": 3}
 
-        assert login_statements(user, 0) == [
-            ("BEGIN",),
-            ("INSERT", "UserSecurity"),
-            WRITE,
-            READ,
-            WRITE,
-            ("INSERT", "SessionEvent"),
-            ("COMMIT",),
-        ]
+        assert login() == [BEGIN, LOCK, "bind", READ, WRITE, HISTORY, COMMIT]
 
 
 class TestEnds:
@@ -242,6 +241,33 @@ class TestPostgreSQL:
         queryset = Session.objects.filter(user=user, ended_at=None)
 
         assert "secure_sessions_by_user" in self.plan(queryset)
+
+    def test_end_all(self, engine):
+        """
+        What ends a user's sessions goes by indexes alone, so a large table costs no
+        more than a small one.
+        """
+        user = UserFactory()
+        SessionRowFactory.create_batch(3, user=user)
+        asked = []
+
+        def keep(execute, sql, params, many, context):
+            if Session._meta.db_table + '"' in sql:
+                asked.append((sql, params))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(keep):
+            assert lifecycle.end_all(user) == 3
+
+        plans = []
+        for sql, params in asked:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}", params)
+                plans.append("\n".join(line for (line,) in cursor.fetchall()))
+        select, update = plans
+        assert "secure_sessions_by_user" in select
+        assert "django_secure_sessions_session_pkey" in update
+        assert "Seq Scan" not in select + update
 
     def test_expired(self, engine):
         """The clean-up finds what is over without reading the rest."""
