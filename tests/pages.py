@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.auth import (
     alogin,
     alogout,
+    aupdate_session_auth_hash,
     get_user_model,
     login,
     logout,
@@ -167,6 +169,20 @@ def end_and_put(request):
     return HttpResponse("put")
 
 
+def end_and_change_password(request):
+    lifecycle.end_all(request.user)
+    return change_password(request)
+
+
+async def aend_and_change_password(request):
+    user = await request.auser()
+    await sync_to_async(lifecycle.end_all)(user)
+    user.set_password("another horse")
+    await user.asave()
+    await aupdate_session_auth_hash(request, user)
+    return HttpResponse("changed")
+
+
 def end_put_and_miss(request):
     end_and_put(request)
     raise Http404
@@ -287,6 +303,8 @@ urlpatterns = [
     path("expire-in/<int:seconds>/", expire_in),
     path("change-password/", change_password),
     path("end-and-put/", end_and_put),
+    path("end-and-change-password/", end_and_change_password),
+    path("aend-and-change-password/", aend_and_change_password),
     path("end-put-and-miss/", end_put_and_miss),
     path("status/<int:code>/", status),
     path("poll/", poll, name="poll"),

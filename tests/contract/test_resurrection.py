@@ -9,6 +9,7 @@ from django_secure_sessions import lifecycle
 from django_secure_sessions.exceptions import SessionEnded
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import EndReason
+from tests.visitor import JSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,6 +95,37 @@ class TestWriteAfterTheEnd:
         call(session, "delete")
 
         assert Session.objects.values("ended_at", "end_reason").get() == before
+
+
+@pytest.mark.parametrize("handler", ["wsgi", "asgi"])
+class TestPasswordChangeAfterTheEnd:
+    """A request loaded its session; it ended; then the request changes the password."""
+
+    def change(self, browser, **headers):
+        page = f"/{'a' * browser.asgi}end-and-change-password/"
+        return browser.get(page, **headers)
+
+    def test_script(self, visitor, user, handler):
+        """A client of JSON gets a 401 that says why, and no session is left."""
+        browser = visitor()
+        browser.enter(user)
+        response = self.change(browser, **JSON)
+
+        assert response.status_code == 401
+        assert response.json()["error"] == "session_ended"
+        assert not Session.objects.filter(ended_at=None).exists()
+        assert browser.user is None
+
+    def test_browser(self, visitor, user, handler):
+        """A browser is led to the login page, and no session is left either."""
+        browser = visitor()
+        browser.enter(user)
+        response = self.change(browser)
+
+        assert response.status_code == 302
+        assert response.url.startswith("/login/")
+        assert not Session.objects.filter(ended_at=None).exists()
+        assert browser.user is None
 
 
 class TestAnonymous:
