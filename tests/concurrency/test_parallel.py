@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import Barrier
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.db import connection
 
@@ -12,6 +14,7 @@ from django_secure_sessions import lifecycle
 from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.exceptions import SessionEnded
 from django_secure_sessions.models import Session
+from tests.cached import cached_engine
 from tests.concurrency.threads import PATIENCE, together
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import UserFactory
@@ -82,26 +85,63 @@ class TestLogins:
         assert live_of(user).count() <= 3
 
 
-class TestSaves:
-    def test_no_key_is_lost(self, user):
-        """1000 writes of 1000 different keys, four at once: all 1000 survive."""
-        key = opened(SessionStore, user).session_key
-        writers, rounds = 4, 250
-        ready = Barrier(writers)
+class TestEveryWrite:
+    """1000 writes of 1000 different keys, four at once: all 1000 survive."""
+
+    WRITERS, ROUNDS = range(4), range(250)
+
+    @pytest.fixture(params=["db", "cached_db"])
+    def store(self, request, settings):
+        if request.param == "db":
+            yield SessionStore
+        else:
+            with cached_engine(settings) as store:
+                yield store
+
+    @pytest.fixture
+    def key(self, store, user):
+        return opened(store, user).session_key
+
+    def assert_all_there(self, store, key):
+        expected = {f"{w}-{n}" for w in self.WRITERS for n in self.ROUNDS}
+        assert set(store(key).keys()) - {SESSION_KEY} == expected
+        assert Session.objects.get().version >= len(expected)
+
+    def test_threads(self, store, key):
+        """From threads."""
+        ready = Barrier(len(self.WRITERS))
 
         def write(writer):
-            for number in range(rounds):
-                session = SessionStore(key)
+            for number in self.ROUNDS:
+                session = store(key)
                 session.items()
                 ready.wait(PATIENCE)
                 session[f"{writer}-{number}"] = number
                 session.save()
 
-        together(write, range(writers))
-        expected = {f"{w}-{n}" for w in range(writers) for n in range(rounds)}
+        together(write, self.WRITERS)
 
-        assert set(SessionStore(key).keys()) - {SESSION_KEY} == expected
+        self.assert_all_there(store, key)
 
+    # One engine will do: asave() is the same on both.
+    @pytest.mark.parametrize("store", ["cached_db"], indirect=True)
+    def test_tasks(self, store, key):
+        """From tasks of one event loop: all have loaded before any of them saves."""
+
+        @async_to_sync
+        async def save(sessions):
+            await asyncio.gather(*(session.asave() for session in sessions))
+
+        for number in self.ROUNDS:
+            sessions = [store(key) for _ in self.WRITERS]
+            for writer, session in enumerate(sessions):
+                session[f"{writer}-{number}"] = number
+            save(sessions)
+
+        self.assert_all_there(store, key)
+
+
+class TestSaves:
     def test_end_beats_every_save(self, user):
         """Whenever the end comes among parallel saves, none brings the session back."""
         for _ in range(10):
