@@ -11,6 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from tests import dumps
 from tests.factories import UserFactory
 from tests.needs import lacking, need
 
@@ -36,6 +37,28 @@ def pytest_runtest_setup(item):
         lacking(f"no Redis at {settings.REDIS_URL}")
     for marker in item.iter_markers("needs"):
         need(*marker.args)
+
+
+class KeysStaySecret:
+    """After each test, search what it stored for every session key it was issued."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        dumps.issued.clear()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item):
+        """Search before any fixture takes the rows away, and judge after them all."""
+        stores = item.get_closest_marker("django_db") or "db" in item.fixturenames
+        is_large = item.get_closest_marker("scale")
+        found = dumps.search() if dumps.issued and stores and not is_large else {}
+        yield
+        assert not found, f"a session key of this test was left: {found}"
+
+
+def pytest_configure(config):
+    dumps.listen()
+    config.pluginmanager.register(KeysStaySecret(), "keys stay secret")
 
 
 @pytest.fixture(autouse=True)

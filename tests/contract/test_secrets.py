@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 import pickle
@@ -12,13 +11,13 @@ from uuid import UUID
 import pytest
 from django.contrib.auth import signals as auth_signals
 from django.core.cache import caches
-from django.db import connection
 from django.dispatch import Signal
 from django.urls import reverse
 
 from django_secure_sessions import crypto, signals
 from django_secure_sessions.models import Session, SessionEvent
 from tests.contract.test_resurrection import opened
+from tests.dumps import cache_dump, database_dump, found_in
 from tests.factories import PASSWORD
 from tests.visitor import JSON, Visitor
 
@@ -29,51 +28,6 @@ pytestmark = [
 ]
 
 SECRET_DATUM = "what the visitor put into the cart"
-
-
-def traces(key):
-    """Return the forms in which a key must not be found."""
-    raw = key.encode()
-    return {
-        "key": raw,
-        "random part": raw[: crypto.RANDOM_LENGTH],
-        "sha256": hashlib.sha256(raw).hexdigest().encode(),
-        "base64": base64.b64encode(raw).rstrip(b"="),
-        "hex": raw.hex().encode(),
-    }
-
-
-def found_in(blob, keys):
-    return [
-        form for key in keys for form, trace in traces(key).items() if trace in blob
-    ]
-
-
-def database_dump():
-    """Return every value of every table, one after the other, as bytes."""
-    pieces = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
-            for row in cursor.fetchall():
-                for value in row:
-                    binary = isinstance(value, (bytes, memoryview, bytearray))
-                    pieces.append(bytes(value) if binary else str(value).encode())
-    return b"\n".join(pieces)
-
-
-def cache_dump():
-    """Return the keys and values of every cache of the site, as bytes."""
-    pieces = []
-    for cache in caches.all():
-        if hasattr(cache, "_cache"):
-            pieces += [repr(item).encode() for item in cache._cache.items()]
-        elif hasattr(cache, "client"):
-            client = cache.client.get_client()
-            for name in client.scan_iter(f"{cache.key_prefix}*"):
-                value = client.get(name) if client.type(name) == b"string" else b""
-                pieces += [name, value or b""]
-    return b"\n".join(pieces)
 
 
 @pytest.fixture
