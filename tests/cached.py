@@ -11,6 +11,7 @@ from django.db.models.signals import post_delete, post_save
 from django_secure_sessions import receivers
 from django_secure_sessions.backends import copies as copies_module
 from django_secure_sessions.backends.cached_db import SessionStore
+from django_secure_sessions.contrib.memcached import BytesSerde
 from django_secure_sessions.models import Session
 
 ENGINE = "django_secure_sessions.backends.cached_db"
@@ -52,6 +53,15 @@ def django_redis(server, **options):
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             **options,
         },
+    }
+
+
+def memcached(server):
+    """Return the CACHES entry for a Memcached of the test's own."""
+    return {
+        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
+        "LOCATION": f"127.0.0.1:{server.port}",
+        "OPTIONS": {"serde": BytesSerde()},
     }
 
 

@@ -17,10 +17,9 @@ from django_secure_sessions import crypto, lifecycle
 from django_secure_sessions.backends import entries
 from django_secure_sessions.backends.copies import copies
 from django_secure_sessions.conf import conf
-from django_secure_sessions.contrib.memcached import BytesSerde
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import ClientInfo
-from tests import servers
+from tests import cached, servers
 from tests.cached import LOCMEM, cached_engine, django_redis, opened, reopened
 from tests.needs import need, need_module
 
@@ -59,11 +58,7 @@ def djangos_redis_cache(request):
 
 
 def memcached_cache(request):
-    return {
-        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
-        "LOCATION": f"127.0.0.1:{request.getfixturevalue('memcached').port}",
-        "OPTIONS": {"serde": BytesSerde()},
-    }
+    return cached.memcached(request.getfixturevalue("memcached"))
 
 
 CACHES = {

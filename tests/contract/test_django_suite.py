@@ -14,15 +14,19 @@ from types import ModuleType
 from unittest import mock
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from django.utils.module_loading import import_string
 
+from django_secure_sessions.backends import cached_db
 from django_secure_sessions.middleware import SecureSessionMiddleware
 from django_secure_sessions.models import Session
+from tests.cached import LOCMEM, django_redis, memcached
 from tests.django_suites.differences import ANY_MIDDLEWARE, ENGINE, OUR_MIDDLEWARE
 from tests.django_suites.run import ENGINES
 from tests.django_suites.source import SourceUnavailable, source_folder
-from tests.needs import lacking
+from tests.needs import lacking, need
+from tests.servers import MemcachedServer, RedisServer
 
 pytestmark = pytest.mark.django_suite
 
@@ -71,11 +75,51 @@ def expected_to_fail(method, reason):
     return pytest.mark.xfail(strict=True, reason=reason)(copy)
 
 
-def adopt(name, base, differences, **attributes):
+class CommittedRedis:
+    """Runs each test outside a transaction, after whose end alone copies are made."""
+
+    @staticmethod
+    def _databases_support_transactions():
+        return False
+
+    @classmethod
+    def cache(cls):
+        need("redis-server")
+        server = RedisServer()
+        cls.addClassCleanup(server.close)
+        return django_redis(server)
+
+    @classmethod
+    def setUpClass(cls):
+        on_cache = override_settings(
+            SESSION_ENGINE=cached_db.__name__,
+            CACHES={**settings.CACHES, settings.SESSION_CACHE_ALIAS: cls.cache()},
+        )
+        on_cache.enable()
+        cls.addClassCleanup(on_cache.disable)
+        super().setUpClass()
+
+
+class CommittedLocmem(CommittedRedis):
+    @classmethod
+    def cache(cls):
+        return LOCMEM
+
+
+class CommittedMemcached(CommittedRedis):
+    @classmethod
+    def cache(cls):
+        need("memcached")
+        server = MemcachedServer()
+        cls.addClassCleanup(server.close)
+        return memcached(server)
+
+
+def adopt(name, base, differences, mixins=(), **attributes):
     """Make a test class of this module from one of Django's."""
     for method, reason in differences.items():
         attributes[method] = expected_to_fail(getattr(base, method), reason)
-    made = type(name, (base,), {"__module__": __name__, **attributes})
+    made = type(name, (*mixins, base), {"__module__": __name__, **attributes})
     globals()[name] = made
     return made
 
@@ -90,6 +134,20 @@ def naming(**ours):
 
     return set_up
 
+
+# On SQLite alone, since a flush after each test takes long elsewhere, and what copies
+# do is the same on every database.
+for kind in (CommittedRedis, CommittedLocmem, CommittedMemcached):
+    made = adopt(
+        f"Test{kind.__name__}",
+        suite.DatabaseSessionTests,
+        ENGINE,
+        mixins=(kind,),
+        backend=cached_db.SessionStore,
+        model=Session,
+        session_engine=cached_db.__name__,
+    )
+    pytest.mark.vendor("sqlite")(made)
 
 for engine in ENGINES:
     path = f"django_secure_sessions.backends.{engine}"

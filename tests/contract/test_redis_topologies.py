@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
@@ -41,6 +42,36 @@ def queries_of_a_read(store, key):
     with CaptureQueriesContext(connection) as asked:
         reopened(store, key)
     return len(asked)
+
+
+def live_in_an_event_loop(store, user):
+    """Read, save, rotate and end a session by the async twins, and by them alone."""
+    key = opened(store, user, cart="full").session_key
+
+    @async_to_sync
+    async def read(key):
+        return await store(key).aget("cart")
+
+    @async_to_sync
+    async def save_and_rotate():
+        session = store(key)
+        await session.aset("cart", "empty")
+        await session.asave()
+        await session.acycle_key()
+        return session.session_key
+
+    @async_to_sync
+    async def end():
+        await store(new_key).aflush()
+
+    assert read(key) == "full"
+    with CaptureQueriesContext(connection) as asked:
+        assert read(key) == "full"
+    assert len(asked) == 0
+    new_key = save_and_rotate()
+    assert read(new_key) == "empty"
+    end()
+    assert read(new_key) is None
 
 
 class TestSentinel:
@@ -92,6 +123,10 @@ class TestSentinel:
             reopened(store, session.session_key)
             lifecycle.end(session.public_id)
             assert reopened(store, session.session_key).user_id is None
+
+    def test_async(self, store, user):
+        """The async twins read the same copies, and end them at once."""
+        live_in_an_event_loop(store, user)
 
     def test_failover(self, store, user, master, sentinel):
         """While a replica takes over, and after, everybody stays logged in."""
@@ -145,6 +180,10 @@ class TestCluster:
             assert reopened(store, session.session_key)["cart"] == "full"
             lifecycle.end_all(user)
             assert reopened(store, session.session_key).user_id is None
+
+    def test_async(self, store, user):
+        """The async twins read the same copies, and end them at once."""
+        live_in_an_event_loop(store, user)
 
     def test_all_sessions_of_a_user_at_once(self, store, user, settings):
         """They live on different nodes, and are forgotten in one go all the same."""
