@@ -29,9 +29,11 @@ from django.utils.http import (
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
-from .state import SPEAKS_JSON, EndReason
+from .state import SPEAKS_JSON, Demand, EndReason
 
 ENDED_PARAMETER = "session_ended"
+# On the way to a proof: what was sent was not taken, and has to be sent again.
+UNSENT_PARAMETER = "unsent"
 # An Accept header is read up to here, so that a hostile one costs nothing.
 ACCEPT_READ = 512
 
@@ -58,6 +60,21 @@ ENDED_TEXTS: dict[str, str | Promise] = {
     ),
     EndReason.MFA_CHANGED.value: _(
         "You were signed out because your second factor was changed."
+    ),
+}
+
+
+# What a session may lack: the words, and the page that mends it.
+_DEMANDS: dict[Demand, tuple[str | Promise, str]] = {
+    Demand.FACTOR: (
+        _("Confirm with your second factor that it is you."),
+        "mfa_step_up",
+    ),
+    Demand.ENROLMENT: (_("Set up a second factor first."), "mfa_totp_add"),
+    Demand.RECENT: (_("Confirm that it is you."), "mfa_step_up"),
+    Demand.OWN_SESSION: (
+        _("This is not possible while you act as somebody else."),
+        "",
     ),
 }
 
@@ -133,22 +150,23 @@ def login_pending(request: HttpRequest, response: HttpResponseBase) -> HttpRespo
     return HttpResponseRedirect(_with_next(url, back))
 
 
-def mfa_required(request: HttpRequest) -> HttpResponse:
-    """Somebody is signed in, by less than the view demands."""
-    detail = _("Confirm with your second factor that it is you.")
-    return _detour(request, "mfa_required", detail, "mfa_step_up")
+def demanded(request: HttpRequest, lack: Demand) -> HttpResponse:
+    """Somebody is signed in whose session lacks what the view demands."""
+    body = demand_body(lack)
+    if prefers_json(request):
+        return refusal(403, **body)
+    if lack is Demand.OWN_SESSION:
+        return _page(request, 403, body["error"], body["detail"])
+    return _detour(request, body["url"])
 
 
-def mfa_enrolment_required(request: HttpRequest) -> HttpResponse:
-    """Somebody is signed in who has no second factor, where one is needed."""
-    detail = _("Set up a second factor first.")
-    return _detour(request, "mfa_enrolment_required", detail, "mfa_totp_add")
-
-
-def reauthentication_required(request: HttpRequest) -> HttpResponse:
-    """Somebody is signed in, and has not shown for a while that it is still they."""
-    detail = _("Confirm that it is you.")
-    return _detour(request, "reauthentication_required", detail, "mfa_step_up")
+def demand_body(lack: Demand) -> dict[str, str]:
+    """Return the JSON that tells a program what its session lacks, and where to go."""
+    detail, view = _DEMANDS[lack]
+    body = {"error": lack.value, "reason": "", "detail": str(detail)}
+    if view:
+        return {**body, "url": reverse(f"secure_sessions:{view}")}
+    return {**body, "reason": "impersonation"}
 
 
 def session_ended(request: HttpRequest, reason: str) -> HttpResponse:
@@ -212,9 +230,8 @@ def explain(
 def to_login(request: HttpRequest, reason: str = "") -> HttpResponseRedirect:
     """Redirect to the login page and, after it, back to this request's page."""
     url = resolve_url(settings.LOGIN_URL)
-    # After a refused POST there is no page to come back to but this one's GET.
     # Escaped, since a path like //elsewhere is a whole address to a careless reader.
-    here = escape_leading_slashes(request.get_full_path())
+    here = _form_of(request) or escape_leading_slashes(request.get_full_path())
     query = urlencode({REDIRECT_FIELD_NAME: here}, safe="/")
     url += ("&" if "?" in url else "?") + query
     return HttpResponseRedirect(_with_reason(url, reason) if reason else url)
@@ -229,23 +246,30 @@ def safe_next(request: HttpRequest, url: object) -> str:
     return ""
 
 
-def _detour(
-    request: HttpRequest, error: str, detail: str | Promise, view: str
-) -> HttpResponse:
+def _detour(request: HttpRequest, url: str) -> HttpResponse:
     """Send somebody to prove more, and from there back to what was interrupted."""
-    url = reverse(f"secure_sessions:{view}")
-    if prefers_json(request):
-        return refusal(403, error, detail, url=url)
-    back = request.get_full_path()
-    if request.method not in ("GET", "HEAD"):
-        # What was sent is lost; the page with the form is the place to send it from.
-        back = safe_next(request, request.headers.get("Referer"))
-    return HttpResponseRedirect(_with_next(url, back))
+    if request.method in ("GET", "HEAD"):
+        return HttpResponseRedirect(_with_next(url, request.get_full_path()))
+    query = {UNSENT_PARAMETER: "1"}
+    return HttpResponseRedirect(_with_next(url, _form_of(request), **query))
 
 
-def _with_next(url: str, back: str) -> str:
-    query = urlencode({REDIRECT_FIELD_NAME: back}, safe="/")
-    return f"{url}?{query}" if back else url
+def _form_of(request: HttpRequest) -> str:
+    """
+    Return the page that a refused POST was sent from, ``""`` where that is unknown.
+
+    What was sent is lost, and the address it was sent to may have no page: whoever
+    comes back goes to the form, to send it again.
+    """
+    if request.method in ("GET", "HEAD"):
+        return ""
+    return safe_next(request, request.headers.get("Referer"))
+
+
+def _with_next(url: str, back: str, **more: str) -> str:
+    asked = {REDIRECT_FIELD_NAME: back} if back else {}
+    query = urlencode({**asked, **more}, safe="/")
+    return f"{url}?{query}" if query else url
 
 
 def _page(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from . import answers
 from .conf import conf
-from .mfa import devices, factors
+from .mfa import demands
 from .state import PASSIVE
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -62,6 +60,7 @@ def aal_required(level: int = 2) -> Callable[[View], View]:
 
     A session below it is sent to show the second factor, or to set one up, and then
     back here. JSON clients get 403 ``mfa_required`` or ``mfa_enrolment_required``.
+    Whoever acts as the user can't get there: 403 ``permission_denied``.
     """
 
     def decorate(view: View) -> View:
@@ -78,7 +77,8 @@ def recent_auth_required(*, minutes: float | None = None) -> Callable[[View], Vi
 
     Others are asked once more and then sent back here. JSON clients get 403
     ``reauthentication_required``. By default ``SECURE_SESSIONS["RECENT_AUTH"]``. A
-    code that was skipped on a trusted device was not shown.
+    code that was skipped on a trusted device was not shown, and whoever acts as the
+    user has shown nothing: 403 ``permission_denied``.
     """
 
     def decorate(view: View) -> View:
@@ -212,12 +212,8 @@ def _asked(
 def _below(request: HttpRequest, user: Any, level: int) -> HttpResponse | None:
     if not user.is_authenticated:
         return answers.authentication_required(request)
-    session: Any = request.session
-    if session.aal >= level:
-        return None
-    if factors.has_factor(user.pk):
-        return answers.mfa_required(request)
-    return answers.mfa_enrolment_required(request)
+    lack = demands.below(request.session, user, level)
+    return None if lack is None else answers.demanded(request, lack)
 
 
 def _stale(
@@ -225,10 +221,5 @@ def _stale(
 ) -> HttpResponse | None:
     if not user.is_authenticated:
         return answers.authentication_required(request)
-    session: Any = request.session
-    age = conf.recent_auth if minutes is None else timedelta(minutes=minutes)
-    shown_at = session.authenticated_at
-    is_recent = shown_at is not None and timezone.now() - shown_at < age
-    if is_recent and devices.METHOD not in session.amr:
-        return None
-    return answers.reauthentication_required(request)
+    lack = demands.stale(request.session, minutes)
+    return None if lack is None else answers.demanded(request, lack)

@@ -11,7 +11,6 @@ whose request is being served, and outside of any the session's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from datetime import datetime
 from typing import Any
@@ -102,8 +101,15 @@ def end_others(
     actor: str = events.SYSTEM,
     client: ClientInfo | None = None,
 ) -> int:
-    """End a user's sessions but the one with the public id ``keep``."""
-    _distrust([user.pk])
+    """
+    End a user's sessions but the one with the public id ``keep``.
+
+    Every other browser that the user trusted has to show a code again.
+    """
+    trusted = _trusted()
+    if trusted is not None:
+        others = models.Q() if keep is None else ~models.Q(session_id=keep)
+        trusted.filter(others, user_id=user.pk).delete()
     found = rows.fetch_live_of(rows.alias(), user.pk)
     return _end([row for row in found if row.id != keep], reason, actor, client)
 
@@ -135,13 +141,14 @@ def _end(
     using, now = rows.alias(), timezone.now()
     client = client or _client_at_hand()
     owned = [row for row in found if row.user_id is not None and not row.ended_at]
-    _distrust({row.user_id for row in owned})
 
     def end_owned() -> int:
         with transaction.atomic(using=using):
-            return end_rows(
+            done = end_rows(
                 owned, reason, now=now, actor=actor, client=client, using=using
             )
+            _distrust(owned, now)
+            return done
 
     count = retried(end_owned, using)
     anonymous = [row for row in found if row.user_id is None]
@@ -150,13 +157,25 @@ def _end(
     return count
 
 
-def _distrust(user_ids: Iterable[Any]) -> None:
-    """
-    Make the users' trusted browsers show a code again.
+def _trusted() -> models.QuerySet[TrustedDevice] | None:
+    """Return the trusted browsers, ``None`` where the site trusts none."""
+    if conf.mfa_trusted_device_age is None:
+        return None
+    return TrustedDevice._base_manager.using(rows.alias())
 
-    Whoever has reason to end a session has reason to doubt the browsers too, and
-    which of them the session was in is recorded nowhere.
+
+def _distrust(ended: list[Row], now: datetime) -> None:
     """
-    if conf.mfa_trusted_device_age is not None:
-        found = TrustedDevice._base_manager.using(rows.alias())
-        found.filter(user_id__in=list(user_ids)).delete()
+    Make the browsers that ended sessions were in show a code again.
+
+    Whoever has no session left has ended them all: then it is every browser.
+    """
+    trusted = _trusted()
+    if trusted is None or not ended:
+        return
+    users = {row.user_id for row in ended}
+    trusted = trusted.filter(user_id__in=users)
+    trusted.filter(session_id__in=[row.id for row in ended]).delete()
+    live = Session._base_manager.using(rows.alias()).filter(user_id__in=users)
+    left = live.filter(ended_at=None, expires_at__gt=now).values_list("user_id")
+    trusted.exclude(user_id__in=[user_id for (user_id,) in left.distinct()]).delete()

@@ -30,8 +30,9 @@ from .backends.base import TrackedSession
 from .client import identify
 from .conf import conf
 from .exceptions import SessionEnded, SessionLimitReached
+from .mfa import impersonation, pending
 from .mfa.enforcement import Duty, duty
-from .state import ENROLMENT, PASSIVE, EndReason
+from .state import ENROLMENT, PASSIVE, Demand, EndReason
 
 logger = logging.getLogger("django_secure_sessions")
 
@@ -110,8 +111,9 @@ class SecureSessionMiddleware(SessionMiddleware):
         if _was_left_alone(request):
             return response
         session: Any = request.session
-        response = _unless_half_done(request, response)
         try:
+            if session.suspended:
+                response = _half_done(request, response)
             for step in _steps(request, response):
                 getattr(session, step)()
         except _REFUSALS as error:
@@ -125,8 +127,9 @@ class SecureSessionMiddleware(SessionMiddleware):
         if _was_left_alone(request):
             return response
         session: Any = request.session
-        response = _unless_half_done(request, response)
         try:
+            if session.suspended:
+                response = await sync_to_async(_half_done)(request, response)
             for step in _steps(request, response):
                 await getattr(session, f"a{step}")()
         except _REFUSALS as error:
@@ -169,12 +172,21 @@ def _was_left_alone(request: HttpRequest) -> bool:
     return not settings.SESSION_SAVE_EVERY_REQUEST
 
 
-def _unless_half_done(
-    request: HttpRequest, response: HttpResponseBase
-) -> HttpResponseBase:
-    """Replace what a login view says to a user who has a second factor to show."""
+def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """
+    Replace what a login view says to a user who has a second factor to show.
+
+    Only now is it known whether somebody logged in, or acts as the user.
+    """
     session: Any = request.session
-    if session.suspended and response.status_code < 400:
+    if response.status_code >= 500:
+        return response
+    if impersonation.admit(session):
+        request.user = session.login_user
+        return response
+    pending.record(session.login_user, identify(request), timezone.now())
+    # 401 is how an API says that its login has not finished.
+    if response.status_code < 400 or response.status_code == 401:
         return answers.login_pending(request, response)
     return response
 
@@ -194,7 +206,9 @@ def _held_back(request: HttpRequest) -> HttpResponseBase | None:
     if not _may_be_held_back(request):
         return None
     session: Any = request.session
-    if session.user_id is None or session.aal >= 2 or _leads_out(request):
+    if session.user_id is None or session.aal >= 2 or session.impersonator:
+        return None
+    if _leads_out(request):
         return None
     user: Any = get_user(request)
     if not user.is_authenticated:
@@ -202,8 +216,10 @@ def _held_back(request: HttpRequest) -> HttpResponseBase | None:
     request._cached_user = user  # type: ignore[attr-defined]  # Django's own place
     owed = duty(user, session.aal, session.amr, timezone.now())
     if owed is Duty.ENROL:
-        return answers.mfa_enrolment_required(request)
-    return answers.mfa_required(request) if owed is Duty.STEP_UP else None
+        return answers.demanded(request, Demand.ENROLMENT)
+    if owed is Duty.STEP_UP:
+        return answers.demanded(request, Demand.FACTOR)
+    return None
 
 
 def _leads_out(request: HttpRequest) -> bool:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from . import lifecycle, policy
 from .backends.base import TrackedSession
-from .conf import conf
 from .devices import device_label, location
 from .models import SessionEvent
 from .state import EndReason, Rules, Stamps
@@ -91,11 +90,6 @@ class OwnSession:
     last_activity: datetime
     expires_at: datetime
     aal: int
-
-
-def is_recent(authenticated_at: datetime | None, now: datetime) -> bool:
-    """Whether a proof of identity is so fresh that no other is asked for."""
-    return authenticated_at is not None and now - authenticated_at < conf.recent_auth
 
 
 def own_sessions(user: Any, current: UUID | None, now: datetime) -> list[OwnSession]:

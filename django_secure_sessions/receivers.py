@@ -35,6 +35,7 @@ def connect() -> None:
     signals.user_login_failed.connect(login_failed, dispatch_uid=_UID + "failed")
     pre_save.connect(saving_user, sender=user_model, dispatch_uid=_UID + "saving")
     post_save.connect(user_saved, sender=user_model, dispatch_uid=_UID + "saved")
+    TrackedSession.before_binding = pending.hold_back
     event_recorded.connect(recorded, dispatch_uid=_UID + "recorded")
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
     # An engine that can't be imported is for a check to tell of, which runs later.
@@ -78,10 +79,9 @@ def logged_in(
     now = timezone.now()
     if session.proof.aal < 2 and factors.has_factor(user.pk):
         token = getattr(request, "COOKIES", {}).get(devices.COOKIE)
-        if not devices.is_trusted(user, token, now):
+        if not devices.is_trusted(user, token, now, session.known_id()):
             pending.suspend(session, now)
             _take_away_user(request)
-            pending.record(user, identify(request), now)
             return
         session.proof = Proof(1, f"{session.proof.amr} {devices.METHOD}")
     if session.is_bound_to(user.pk):

@@ -80,6 +80,16 @@ class EventKind(str, Enum):
     STEP_UP = "step_up"
 
 
+class Demand(str, Enum):
+    """What a session lacks for a view. The value is the ``error`` of the refusal."""
+
+    FACTOR = "mfa_required"
+    ENROLMENT = "mfa_enrolment_required"
+    RECENT = "reauthentication_required"
+    # Somebody else acts as the user, which nothing they show can mend.
+    OWN_SESSION = "permission_denied"
+
+
 class LimitStrategy(str, Enum):
     """What happens to a login that would exceed the limit."""
 

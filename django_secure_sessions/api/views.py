@@ -12,12 +12,14 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_secure_sessions import lifecycle, overview
+from django_secure_sessions import answers, lifecycle, overview
 from django_secure_sessions.answers import refusal
 from django_secure_sessions.client import identify
 from django_secure_sessions.decorators import passive
 from django_secure_sessions.forms import ConfirmIdentityForm
+from django_secure_sessions.mfa import demands
 from django_secure_sessions.models import Session
+from django_secure_sessions.state import Demand
 
 from .speaking import answer, fields_of, json_view
 
@@ -88,8 +90,11 @@ def _unless_fresh(request: HttpRequest) -> HttpResponse | None:
     session, now = _session(request), timezone.now()
     # Read in any case: a body that makes no sense is refused, whoever sends it.
     shown = fields_of(request, *ConfirmIdentityForm.base_fields)
-    if overview.is_recent(session.authenticated_at, now):
+    lack = demands.stale(session)
+    if lack is None:
         return None
+    if lack is Demand.OWN_SESSION:
+        return answers.demanded(request, lack)
     form = ConfirmIdentityForm(
         shown or None, session=session, user=request.user, client=identify(request)
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -24,7 +25,7 @@ from django_secure_sessions.state import ClientInfo, EndReason
 
 from . import retention, rows
 from .binding import bind_again
-from .owning import OwnedSession, Proof, owner_of
+from .owning import IMPERSONATION, OwnedSession, Proof, owner_of
 from .rows import Row
 
 # RFC 6265bis, 5.5: user agents cap a cookie's life at 400 days.
@@ -39,6 +40,10 @@ class TrackedSession(OwnedSession):
     it, name their class ``SessionStore`` and override ``_read``, ``_written`` and
     ``forget`` to keep copies elsewhere.
     """
+
+    # Hears of a user about to own the session of whom no login told: called with the
+    # session and the user's primary key, and may take the user out of the data.
+    before_binding: ClassVar[Callable[[Any, Any], None] | None] = None
 
     def attach(self, client: Callable[[], ClientInfo]) -> None:
         """Say who is asking. ``client`` is called when the answer is first needed."""
@@ -58,6 +63,13 @@ class TrackedSession(OwnedSession):
     def is_stored(self) -> bool:
         """Whether the session, as far as this request knows, has a live row."""
         return self._row is not None
+
+    def known_id(self) -> UUID:
+        """Return the public id: the row's, or what the first save will make it."""
+        if self._row is not None:
+            return self._row.id
+        self._reserved_id = self._reserved_id or uuid4()
+        return self._reserved_id
 
     def is_bound_to(self, user_id: Any) -> bool:
         """Whether the stored session already belongs to this user."""
@@ -132,12 +144,13 @@ class TrackedSession(OwnedSession):
         if self.session_key is None:
             return self.create()
         data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
-        owner = owner_of(data)
+        is_new = must_create or self._fresh
         with self._watched():
-            if must_create or self._fresh:
-                return self._insert(owner)
-            if self._row is None:
+            if not is_new and self._row is None:
                 self.load()  # the data was replaced without being read
+            owner = self._owner(data)
+            if is_new:
+                return self._insert(owner)
             row = self._require_row()
             if self.suspended and owner is None:
                 return self._demote()
@@ -151,6 +164,22 @@ class TrackedSession(OwnedSession):
         self.delete()
         self._row = None
         return self.create()
+
+    def _owner(self, data: Any) -> Any:
+        """
+        Return whose the session is to be, by its data.
+
+        Django's ``login()`` has told of its user by now. Whatever else wrote one to
+        the data, channels say, has not: who has a second factor owes it all the same.
+        """
+        owner = owner_of(data)
+        if owner is None or self.is_bound_to(owner) or self.proof.aal >= 2:
+            return owner
+        if getattr(self.login_user, "pk", None) == owner:
+            return owner
+        if self.before_binding is not None:
+            self.before_binding(owner)
+        return owner_of(data)
 
     def cycle_key(self) -> None:
         """
@@ -174,10 +203,13 @@ class TrackedSession(OwnedSession):
         Record a stronger or a repeated authentication of the same user.
 
         Resets both clocks (SP 800-63B-4, 5.2), and replaces the key, the one
-        before it included (ASVS 7.2.4).
+        before it included (ASVS 7.2.4). A session in which somebody else acts as
+        the user stays at level 1, whatever was shown.
         """
-        self.proof = proof
         self._get_session()  # type: ignore[attr-defined]
+        if self._require_row().impersonator:
+            proof = IMPERSONATION
+        self.proof = proof
         now, rules = timezone.now(), self.rules_of(self._require_row())
         changes = {
             "authenticated_at": now,
@@ -286,9 +318,11 @@ class TrackedSession(OwnedSession):
         """
         if self.end_reason is EndReason.FLUSHED and self._is_of_another_password():
             self.end_reason = EndReason.PASSWORD_CHANGED
+        if self._row is not None and self._row.user_id is not None:
+            self.predecessor = self._row
         super().flush()
         self.end_reason = EndReason.FLUSHED
-        self._row = self._credential = None
+        self._row = self._credential = self._reserved_id = None
         self._fresh = self._rotated = self.suspended = False
 
     def _is_of_another_password(self) -> bool:

@@ -39,6 +39,8 @@ class Login:
     using: str
     # Somebody else acting as the user: neither counted nor evicting.
     impersonator: str = ""
+    # For the history, where the user object is at hand: it outlives the user.
+    username: str = ""
 
 
 def bind(
@@ -124,6 +126,7 @@ def _event(login: Login, kind: EventKind, row: Row | None = None) -> SessionEven
         session_id=row.id if row else None,
         client=login.client,
         actor=login.impersonator,
+        username=login.username,
     )
 
 

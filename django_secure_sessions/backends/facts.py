@@ -96,6 +96,12 @@ class SessionFacts(SessionBase):
         return tuple(row.amr.split()) if row else ()
 
     @property
+    def impersonator(self) -> str:
+        """Who really acts, by primary key, while somebody acts as the user."""
+        row = self._loaded()
+        return row.impersonator if row else ""
+
+    @property
     def ended(self) -> Ended | None:
         """Set when the cookie belongs to a session that ended: why and when."""
         self._get_session()  # type: ignore[attr-defined]

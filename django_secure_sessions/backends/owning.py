@@ -31,6 +31,11 @@ class Proof(NamedTuple):
     amr: str
 
 
+# Of a session in which somebody else acts as the user: the user showed nothing, and
+# nothing raises it.
+IMPERSONATION = Proof(1, "impersonation")
+
+
 class OwnedSession(SavedSession):
     """The insert of a row, and the login that binds it to a user."""
 
@@ -41,6 +46,10 @@ class OwnedSession(SavedSession):
     is_new_login = False
     # A login of this request waits for its second factor.
     suspended = False
+    # Whose session, if anybody's, was flushed in this request.
+    predecessor: Row | None = None
+    # Of the row that the next insert makes, where somebody had to know before.
+    _reserved_id: uuid.UUID | None = None
 
     def _insert(self, owner: Any) -> None:
         session_key = self.session_key
@@ -48,7 +57,7 @@ class OwnedSession(SavedSession):
         if credential is None:
             raise CreateError("Not a session key of this site.")
         now, client = timezone.now(), self._client()
-        row_id = uuid.uuid4()
+        row_id = self._reserved_id or uuid.uuid4()
         packed = self._packed()
         row = Row(
             id=row_id,
@@ -86,6 +95,7 @@ class OwnedSession(SavedSession):
             if rows.fetch(self._using, "key_digest", row.key_digest) is None:
                 raise  # not the key: a user that doesn't exist, say
             raise CreateError from error
+        self._reserved_id = None
         self._adopt(row, credential, packed, now)
 
     def _inserted(self, row: Row) -> Row:
@@ -129,11 +139,11 @@ class OwnedSession(SavedSession):
         self._content_key, self._base = belief[3:]
 
     def _login(self, owner: Any, now: datetime, client: ClientInfo) -> Login:
-        rules = conf.rules
+        rules, user = conf.rules, self.login_user
+        if user is not None and user.pk != owner:
+            user = None
         if conf.has_user_rules:
-            user = self.login_user
-            if user is None or user.pk != owner:
-                user = get_user_model()._default_manager.get(pk=owner)
+            user = user or get_user_model()._default_manager.get(pk=owner)
             rules = conf.rules_for(user)
         detect = conf.impersonation
         impersonator = detect(self._get_session()) if detect else None  # type: ignore[attr-defined]
@@ -144,11 +154,13 @@ class OwnedSession(SavedSession):
             now=now,
             using=self._using,
             impersonator=(impersonator or "")[:64],
+            username=user.get_username() if user is not None else "",
         )
 
     def _ownership(self, login: Login) -> dict[str, Any]:
         """The columns that a login sets."""
         own_rules = login.rules != conf.rules
+        proof = IMPERSONATION if login.impersonator else self.proof
         return {
             "user_id": login.user_id,
             "authenticated_at": login.now,
@@ -158,8 +170,8 @@ class OwnedSession(SavedSession):
                 now=login.now,
                 cookie=self.get_expiry_date(),
             ),
-            "aal": self.proof.aal,
-            "amr": self.proof.amr,
+            "aal": proof.aal,
+            "amr": proof.amr,
             "impersonator": login.impersonator,
             "idle_seconds": _whole(login.rules.idle) if own_rules else None,
             "absolute_seconds": _whole(login.rules.absolute) if own_rules else None,

@@ -43,8 +43,15 @@ def devices_of(user_id: Any, now: datetime) -> models.QuerySet[TrustedDevice]:
     return found.filter(user_id=user_id, expires_at__gt=now).order_by("-created_at")
 
 
-def trust(user: Any, *, client: ClientInfo, now: datetime) -> str | None:
-    """Trust the browser of ``client``; return its token, ``None`` if switched off."""
+def trust(
+    user: Any, *, session_id: UUID | None, client: ClientInfo, now: datetime
+) -> str | None:
+    """
+    Trust the browser of ``client``; return its token, ``None`` if switched off.
+
+    ``session_id`` is the session the browser is in: the trust ends with that, if it
+    is ended from another place.
+    """
     age = age_limit()
     if age is None:
         return None
@@ -54,6 +61,7 @@ def trust(user: Any, *, client: ClientInfo, now: datetime) -> str | None:
         user=user,
         token_digest=_digest(token),
         auth_digest=_auth_digest(user),
+        session_id=session_id,
         user_agent=client.user_agent,
         ip_address=client.ip,
         created_at=now,
@@ -65,8 +73,14 @@ def trust(user: Any, *, client: ClientInfo, now: datetime) -> str | None:
     return token
 
 
-def is_trusted(user: Any, token: str | None, now: datetime) -> bool:
-    """Whether this token makes a browser one that ``user`` trusts."""
+def is_trusted(
+    user: Any, token: str | None, now: datetime, session_id: UUID | None = None
+) -> bool:
+    """
+    Whether this token makes a browser one that ``user`` trusts.
+
+    ``session_id`` is the session that the browser gets into by it.
+    """
     age = age_limit()
     if age is None or token is None or len(token) != TOKEN_LENGTH:
         return False
@@ -76,7 +90,15 @@ def is_trusted(user: Any, token: str | None, now: datetime) -> bool:
         # A site that trusts for less from now on means the older ones too.
         created_at__gt=now - age,
     )
-    return bool(found.order_by().update(last_used_at=now))
+    values: dict[str, Any] = {"last_used_at": now}
+    if session_id is not None:
+        values["session_id"] = session_id
+    return bool(found.order_by().update(**values))
+
+
+def is_of(device: TrustedDevice, token: str | None) -> bool:
+    """Whether it is the browser with this token."""
+    return token is not None and device.token_digest == _digest(token)
 
 
 def forget(user: Any, device_id: UUID, *, client: ClientInfo, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 
@@ -27,6 +28,7 @@ from .sealing import seal_secret
 NAMESPACE = uuid.UUID("8c1f6d0a-3f0e-4f4c-9a6e-5e1f2f6b7a10")
 # Bits. SP 800-63B-4, 3.1.4.1, and what pyotp accepts.
 SHORTEST_SECRET = 112
+OTHER_SHAPE = "not 6 digits every 30 seconds"
 
 
 class Found(NamedTuple):
@@ -56,7 +58,7 @@ def from_django_otp() -> Iterator[Found]:
             continue
         problem, secret = "", ""
         if (row["step"], row["t0"], row["digits"]) != (30, 0, 6):
-            problem = "not 6 digits every 30 seconds"
+            problem = OTHER_SHAPE
         try:
             secret = base64.b32encode(bytes.fromhex(row["key"])).decode().rstrip("=")
         except ValueError:
@@ -77,13 +79,18 @@ def from_django_allauth(decrypt: Callable[[str], str]) -> Iterator[Found]:
 
     ``decrypt`` is its adapter's method of that name, if the site has its own.
     """
+    # One shape of code for the whole site over there, with these defaults.
+    digits = getattr(settings, "MFA_TOTP_DIGITS", 6)
+    period = getattr(settings, "MFA_TOTP_PERIOD", 30)
+    problem = "" if (digits, period) == (6, 30) else OTHER_SHAPE
     for row in _rows("mfa_authenticator", ("id", "user_id", "type", "data")):
         if row["type"] != "totp":
             continue
         data = row["data"]
         data = json.loads(data) if isinstance(data, (str, bytes)) else data
         secret = decrypt(data["secret"]).replace(" ", "").rstrip("=").upper()
-        yield Found(f"django-allauth:{row['id']}", row["user_id"], "", secret, -1)
+        key = f"django-allauth:{row['id']}"
+        yield Found(key, row["user_id"], "", secret, -1, problem)
 
 
 def take_over(found: Iterator[Found], now: datetime) -> Imported:

@@ -21,6 +21,7 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from django_secure_sessions import events
@@ -30,7 +31,7 @@ from django_secure_sessions.conf import conf
 from django_secure_sessions.exceptions import NothingPending
 from django_secure_sessions.state import ClientInfo, EventKind
 
-from . import throttle
+from . import factors, throttle
 
 PENDING_KEY = "_secure_sessions_pending"
 AUTH_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
@@ -77,8 +78,34 @@ def suspend(session: TrackedSession, now: datetime) -> None:
     )
 
 
+def hold_back(session: TrackedSession, user_id: Any) -> None:
+    """
+    Suspend a login that came past Django's ``login()``, if its user has a factor.
+
+    channels has a ``login()`` of its own, and a project may write a user into a
+    session by hand. Called by the store before it binds such a session.
+    """
+    if not factors.has_factor(user_id):
+        return
+    now = timezone.now()
+    suspend(session, now)
+    user = get_user_model()._default_manager.filter(pk=user_id).first()
+    if user is not None:
+        record(user, session.client, now)
+
+
+def resume(session: TrackedSession) -> None:
+    """Undo ``suspend`` in the request of the login: no second factor is due."""
+    pending = _read(session.pop(PENDING_KEY, None))
+    if pending is not None:
+        found = (pending.user, pending.backend, pending.auth_hash)
+        session.update(dict(zip(AUTH_KEYS, found, strict=True)))
+    session.suspended = False
+
+
 def begin(session: TrackedSession, user: Any, backend: str, now: datetime) -> None:
     """Start a half-done login for a view that has not called ``login()``."""
+    session.login_user = user
     for key in AUTH_KEYS:
         session.pop(key, None)
     _store(

@@ -107,7 +107,7 @@ def finish_login(
         pending.complete(session, found, user, proven.method)
 
     try:
-        _judge(user, answer, bind, now=now, client=client)
+        _judge(user, answer, bind, now=now, client=client, session_id=session.public_id)
     except CodeRejected:
         pending.count_try(session, found)
         raise
@@ -125,8 +125,11 @@ def step_up(
     """
     Renew, and with a second factor raise, the authentication of a session.
 
-    Raise ``CodeRejected`` or ``AttemptsExhausted``.
+    Raise ``CodeRejected`` or ``AttemptsExhausted``. Whoever acts as the user has
+    nothing to show: refused before anything is charged or spent.
     """
+    if session.impersonator:
+        raise CodeRejected("impersonation")
 
     def elevate(proven: Proven) -> None:
         # What only stood in for the factor is replaced by the factor itself.

@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
                     models.CharField(editable=False, max_length=64, unique=True),
                 ),
                 ("auth_digest", models.CharField(editable=False, max_length=64)),
+                ("session_id", models.UUIDField(editable=False, null=True)),
                 ("user_agent", models.CharField(blank=True, max_length=512)),
                 ("ip_address", models.CharField(max_length=45, null=True)),
                 ("created_at", models.DateTimeField()),

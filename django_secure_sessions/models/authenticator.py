@@ -82,6 +82,8 @@ class TrustedDevice(models.Model):
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
     # Digest of the user's auth hash: a password change ends the trust.
     auth_digest = models.CharField(max_length=64, editable=False)
+    # The newest session of this browser: who ends that one distrusts the browser.
+    session_id = models.UUIDField(null=True, editable=False)
     user_agent = models.CharField(max_length=512, blank=True)
     ip_address = models.CharField(max_length=45, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()

@@ -9,7 +9,6 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from django_secure_sessions.backends.base import TrackedSession
-from django_secure_sessions.client import identify
 from django_secure_sessions.mfa import devices, factors, pending
 
 
@@ -36,6 +35,5 @@ class LoginView(auth_views.LoginView):
         elif SESSION_KEY not in session:
             session.cycle_key()
         pending.begin(session, user, user.backend, now)
-        pending.record(user, identify(self.request), now)
         # The middleware adds where to show the second factor.
         return HttpResponseRedirect(self.get_success_url())

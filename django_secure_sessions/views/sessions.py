@@ -21,12 +21,14 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from django_secure_sessions import lifecycle, overview
+from django_secure_sessions import answers, lifecycle, overview
 from django_secure_sessions.client import identify
 from django_secure_sessions.decorators import session_required
 from django_secure_sessions.devices import device_label
 from django_secure_sessions.forms import ConfirmIdentityForm
+from django_secure_sessions.mfa import demands
 from django_secure_sessions.models import Session
+from django_secure_sessions.state import Demand
 
 LIST = "secure_sessions:session_list"
 View = Callable[..., HttpResponse]
@@ -112,8 +114,11 @@ def _unless_fresh(
     (ASVS 7.5.2). The page sends the proof to where the request went.
     """
     session = _session(request)
-    if overview.is_recent(session.authenticated_at, timezone.now()):
+    lack = demands.stale(session)
+    if lack is None:
         return None
+    if lack is Demand.OWN_SESSION:
+        return answers.demanded(request, lack)
     has_proof = any(name in request.POST for name in ConfirmIdentityForm.base_fields)
     form = ConfirmIdentityForm(
         request.POST if has_proof else None,

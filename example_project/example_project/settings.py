@@ -69,6 +69,8 @@ SECURE_SESSIONS = {
     "IDLE_TIMEOUT": timedelta(minutes=30),
     "ABSOLUTE_TIMEOUT": timedelta(hours=12),
     "API_PREFIXES": ("/api/", "/account/api/"),
+    # The site's name in an authenticator app, and over the recovery codes.
+    "MFA_ISSUER": "Tidemark",
 }
 
 DATABASES = {

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "low-tide-at-nine"
 PHONE = {"width": 390, "height": 844}
+# Not the address of a page that only leads there, with "?next=/profile/".
+PROFILE = re.compile(r"^[^?]*/profile/$")
+ADMIN = re.compile(r"^[^?]*/admin/$")
 # Set to a folder to keep pictures of the pages for a look.
 PICTURES = os.environ.get("SCREENSHOTS")
 
@@ -93,6 +96,27 @@ def type_code(page, code):
     ).click()
 
 
+def check_paper(page):
+    """On paper are the codes and the site's name; the download has the codes too."""
+    page.emulate_media(media="print")
+    expect(page.locator(".recovery-codes code").first).to_be_visible()
+    expect(page.get_by_text("Recovery codes for Tidemark")).to_be_visible()
+    shown = page.evaluate("document.body.innerText").split()
+    picture(page, "recovery-codes-on-paper")
+    page.emulate_media(media="screen")
+    codes = page.locator(".recovery-codes code").all_inner_texts()
+    assert set(shown) - set(codes) == {"Recovery", "codes", "for", "Tidemark"}
+
+
+def check_download(page, codes):
+    """The file has every code."""
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Download").click()
+    assert begun.value.suggested_filename == "recovery-codes.txt"
+    kept = Path(begun.value.path()).read_text()
+    assert [line for line in kept.splitlines() if line in codes] == codes
+
+
 def set_up_app(page):
     """Add an authenticator app; return it and the recovery codes."""
     page.goto("/account/mfa/app/add/")
@@ -104,22 +128,38 @@ def set_up_app(page):
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
     picture(page, "recovery-codes")
+    check_paper(page)
     codes = page.locator(".recovery-codes code").all_inner_texts()
+    check_download(page, codes)
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_role("heading", name="Pocket phone")).to_be_visible()
     picture(page, "overview")
     return app, codes
 
 
-def test_from_the_first_code_to_a_security_key(open_browser):
-    """Enrol, sign out, in with a code, with a recovery code, with a key."""
+def plug_in_key(page):
+    """Give the browser a security key that is touched as soon as it blinks."""
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "usb",
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def test_the_story_of_a_second_factor(open_browser):
+    """Enrol, sign out, in with a code, a recovery code, a key, and to the admin."""
     page = open_browser()
-    type_password(page, "amara")
+    type_password(page, "ingrid")
     app, recovery_codes = set_up_app(page)
     assert len(recovery_codes) == 10
 
     sign_out(page)
-    type_password(page, "amara")
+    type_password(page, "ingrid")
     expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
     expect(page.get_by_label("Code from your authenticator app")).to_be_focused()
     picture(page, "verify")
@@ -129,59 +169,41 @@ def test_from_the_first_code_to_a_security_key(open_browser):
     expect(page.get_by_role("alert")).to_contain_text("not right")
     picture(page, "verify-wrong")
     type_code(page, app.code())
-    expect(page).to_have_url(re.compile("/profile/$"))
+    expect(page).to_have_url(PROFILE)
 
     sign_out(page)
-    type_password(page, "amara")
+    type_password(page, "ingrid")
     page.get_by_text("Use a recovery code instead").click()
     page.get_by_label("Recovery code").fill(recovery_codes[0].lower())
+    picture(page, "verify-recovery")
     page.locator("form", has=page.locator("#recovery_code")).get_by_role(
         "button", name="Continue"
     ).click()
-    expect(page).to_have_url(re.compile("/profile/$"))
+    expect(page).to_have_url(PROFILE)
 
-    devices = page.context.new_cdp_session(page)
-    devices.send("WebAuthn.enable")
-    devices.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "usb",
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
+    plug_in_key(page)
     page.goto("/account/mfa/key/add/")
     page.get_by_label(re.compile("^Name")).fill("Blue key")
     picture(page, "add-key")
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", name="Blue key")).to_be_visible()
     expect(page.get_by_text("9 recovery codes are left")).to_be_visible()
+    picture(page, "overview-key")
 
     sign_out(page)
-    type_password(page, "amara")
-    page.get_by_role("button", name="Use a security key or passkey").click()
-    expect(page).to_have_url(re.compile("/profile/$"))
-
-
-def test_the_admin_asks_for_the_code_as_well(open_browser):
-    """An administrator's password alone opens no page of the admin."""
-    page = open_browser()
     type_password(page, "ingrid")
-    app, _ = set_up_app(page)
-    sign_out(page)
+    page.get_by_role("button", name="Use a security key or passkey").click()
+    expect(page).to_have_url(PROFILE)
 
+    # An administrator's password alone opens no page of the admin.
+    sign_out(page)
     type_password(page, "ingrid", "/admin/login/?next=/admin/")
     expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
     page.goto("/admin/")
     expect(page).to_have_url(re.compile("/admin/login/"))
     page.goto("/account/mfa/verify/?next=/admin/")
-    type_code(page, app.code())
-
-    expect(page).to_have_url(re.compile("/admin/$"))
+    page.get_by_role("button", name="Use a security key or passkey").click()
+    expect(page).to_have_url(ADMIN)
     expect(page.get_by_role("link", name="Authenticators")).to_be_visible()
 
 
@@ -195,7 +217,7 @@ def test_no_script_is_needed_for_a_code(open_browser):
     type_password(page, "jun")
     picture(page, "verify-phone")
     type_code(page, app.code())
-    expect(page).to_have_url(re.compile("/profile/$"))
+    expect(page).to_have_url(PROFILE)
 
 
 def test_the_pages_fit_a_phone(open_browser):

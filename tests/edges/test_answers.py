@@ -277,6 +277,19 @@ class TestRedirects:
 
         assert location == "/login/?next=/%252Fevil.example/x"
 
+    @pytest.mark.parametrize(
+        ("referer", "back"),
+        [
+            ("http://testserver/form/", "http%3A//testserver/form/"),
+            ("https://evil.example/form/", "/send/"),
+            ("", "/send/"),
+        ],
+    )
+    def test_refused_post_leads_back_to_its_form(self, referer, back):
+        """What was sent is lost: one comes back to where it can be sent again."""
+        asked = RequestFactory().post("/send/", headers={"referer": referer})
+        assert answers.to_login(asked)["Location"] == f"/login/?next={back}"
+
 
 class TestRefusedPage:
     """A refusal is not a dead end."""

@@ -491,6 +491,14 @@ class TestForgottenMigrate:
             run("list_sessions")
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("package", ["django-otp", "django-allauth"])
+def test_an_import_from_a_package_that_was_never_here(package):
+    """Without the other package's table there is nothing to take over."""
+    with pytest.raises(CommandError, match=package):
+        run("import_authenticators", package)
+
+
 def _as_stored(rf, address):
     """Return an address as the privacy mode in force stores it."""
     return identify(rf.get("/", REMOTE_ADDR=address)).ip

@@ -1,77 +1,169 @@
-"""django-allauth's adapter, led on to our second factor.
-
-A stand-in has the two names that ours is built on, and logs in as allauth's does.
-"""
+"""django-allauth, as it is: its logins by form, by JSON and by a social account."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
-from unittest import mock
+import json
 
 import pytest
-from django.contrib.auth import login
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.urls import include, path
+from django.utils import timezone
 
-from django_secure_sessions.backends.db import SessionStore
-from tests.factories import UserFactory
-from tests.mfa import BACKEND, give_totp
+from tests import mfa_pages
+from tests.factories import PASSWORD, UserFactory
+from tests.mfa import code_at, give_totp
+from tests.packages import installed
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
+pytest.importorskip("allauth")
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.urls(__name__),
+    pytest.mark.usefixtures("allauth"),
+]
+
+VERIFY = "/account/mfa/verify/"
+APPS = (
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.dummy",
+    "allauth.headless",
+)
+OURS = "django_secure_sessions.contrib.allauth.AccountAdapter"
+THEIRS = "allauth.account.adapter.DefaultAccountAdapter"
+
+# allauth's own are added once it is installed: they import its models.
+urlpatterns = [*mfa_pages.urlpatterns]
 
 
-class Immediate(Exception):
-    """Carry a response past the rest of a flow, as allauth's exception does."""
-
-    def __init__(self, response):
-        self.response = response
-
-
-class DefaultAdapter:
-    def login(self, request, user):
-        login(request, user, BACKEND)
+@pytest.fixture(scope="module")
+def allauth(django_db_setup, django_db_blocker):
+    """Install allauth for this module."""
+    middleware = [*settings.MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
+    with (
+        django_db_blocker.unblock(),
+        installed(
+            *APPS,
+            MIDDLEWARE=middleware,
+            AUTHENTICATION_BACKENDS=[
+                *settings.AUTHENTICATION_BACKENDS,
+                "allauth.account.auth_backends.AuthenticationBackend",
+            ],
+            ACCOUNT_ADAPTER=OURS,
+            ACCOUNT_EMAIL_VERIFICATION="none",
+            ACCOUNT_RATE_LIMITS=False,
+            HEADLESS_ENABLED=True,
+            HEADLESS_CLIENTS=("browser",),
+            SOCIALACCOUNT_ONLY=False,
+            SOCIALACCOUNT_PROVIDERS={"dummy": {}},
+        ),
+    ):
+        urlpatterns[:0] = [
+            path("accounts/", include("allauth.urls")),
+            path("_allauth/", include("allauth.headless.urls")),
+        ]
+        yield
 
 
 @pytest.fixture
-def adapter():
-    """Return our adapter over the stand-in."""
-    names = ["allauth", "allauth.account", "allauth.account.adapter", "allauth.core"]
-    modules = {name: ModuleType(name) for name in [*names, "allauth.core.exceptions"]}
-    modules["allauth.account.adapter"].DefaultAccountAdapter = DefaultAdapter
-    modules["allauth.core.exceptions"].ImmediateHttpResponse = Immediate
-    ours = "django_secure_sessions.contrib.allauth"
-    with mock.patch.dict(sys.modules, modules):
-        sys.modules.pop(ours, None)
-        yield importlib.import_module(ours).AccountAdapter()
+def member(db):
+    """Return a user with an authenticator app and a social account."""
+    from allauth.socialaccount.models import SocialAccount
+
+    person = UserFactory()
+    person.secret = give_totp(person)
+    SocialAccount.objects.create(user=person, provider="dummy", uid="17")
+    return person
 
 
-def request_with_session(rf, path):
-    request = rf.post(path)
-    request.session = SessionStore()
-    return request
+def by_form(browser, member):
+    return browser.post(
+        "/accounts/login/?next=/basket/",
+        {"login": member.username, "password": PASSWORD},
+    )
 
 
-@pytest.mark.parametrize(
-    ("asked", "back"),
-    [("/basket/", "/basket/"), ("//evil.example", "/"), ("", "/")],
-)
-def test_a_user_with_a_factor_is_led_on(rf, adapter, asked, back):
-    """The flow stops there, and goes on where the code is asked for."""
-    member = UserFactory()
-    give_totp(member)
-    request = request_with_session(rf, f"/accounts/login/?next={asked}")
-
-    with pytest.raises(Immediate) as stopped:
-        adapter.login(request, member)
-
-    wanted = f"/account/mfa/verify/?next={back}"
-    assert stopped.value.response["Location"] == wanted
-    assert not request.user.is_authenticated
+def by_social_account(browser, member):
+    begun = browser.post("/accounts/dummy/login/?next=/basket/")
+    return browser.post(begun["Location"], {"id": 17})
 
 
-def test_a_user_without_one_is_not_held_up(rf, adapter):
+def by_json(browser, member):
+    return browser.post(
+        "/_allauth/browser/v1/auth/login",
+        {"username": member.username, "password": PASSWORD},
+        content_type="application/json",
+    )
+
+
+@pytest.mark.parametrize("adapter", [OURS, THEIRS])
+@pytest.mark.parametrize("door", [by_form, by_social_account, by_json])
+def test_nobody_is_signed_in_before_the_code(client, member, settings, door, adapter):
+    """Whichever door and whoever's adapter: half done, and whole with the code."""
+    settings.ACCOUNT_ADAPTER = adapter
+    client.raise_request_exception = False
+    door(client, member)
+
+    assert SESSION_KEY not in client.session
+    assert client.get("/who/").json() == {"user": None}
+    status = client.get("/_allauth/browser/v1/auth/session")
+    assert status.json()["meta"]["is_authenticated"] is False
+
+    code = code_at(member.secret, timezone.now())
+    assert client.post(VERIFY, {"code": code}).status_code == 302
+    assert client.get("/who/").json() == {"user": member.pk}
+    assert client.session.aal == 2
+
+
+@pytest.mark.parametrize("door", [by_form, by_social_account])
+def test_a_page_leads_on_to_the_code_and_back(client, member, door):
+    """The flow stops, and after the code goes where it was to go."""
+    assert door(client, member)["Location"] == f"{VERIFY}?next=/basket/"
+
+
+def test_allauth_announces_nobody(client, member):
+    """Neither its signal nor its greeting takes a password for a login."""
+    from allauth.account.signals import user_logged_in
+
+    heard = []
+
+    def logged_in(**kwargs):
+        heard.append(kwargs["user"].pk)
+
+    user_logged_in.connect(logged_in)
+    try:
+        by_form(client, member)
+    finally:
+        user_logged_in.disconnect(logged_in)
+    assert heard == []
+    assert member.username not in client.get(VERIFY).content.decode()
+
+
+@pytest.mark.parametrize("asked", ["//evil.example", "https://evil.example/", ""])
+def test_it_never_leads_away(client, member, asked):
+    """What a link asked for is followed on this site only."""
+    client.get("/put/tea/")
+    response = client.post(
+        f"/accounts/login/?next={asked}",
+        {"login": member.username, "password": PASSWORD},
+    )
+    assert "evil" not in response["Location"]
+    assert response["Location"].startswith(VERIFY)
+
+
+def test_a_program_is_told_what_is_missing(client, member):
+    """The JSON login answers as every JSON login does here."""
+    response = by_json(client, member)
+    assert response.status_code == 401
+    assert json.loads(response.content)["error"] == "mfa_required"
+    assert json.loads(response.content)["url"] == VERIFY
+
+
+@pytest.mark.parametrize("door", [by_form, by_json])
+def test_who_has_no_factor_is_not_held_up(client, door):
     """allauth's login ends as it always does."""
     user = UserFactory()
-    request = request_with_session(rf, "/accounts/login/")
-    adapter.login(request, user)
-    assert request.session["_auth_user_id"] == str(user.pk)
+    door(client, user)
+    assert client.get("/who/").json() == {"user": user.pk}

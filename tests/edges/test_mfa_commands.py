@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 from io import StringIO
 
-import pyotp
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection, models
 from django.test import override_settings
 
-from django_secure_sessions.mfa import totp
+from django_secure_sessions.exceptions import CodeRejected
+from django_secure_sessions.mfa import factors, totp
 from django_secure_sessions.models import Authenticator
 from tests.mfa import NOON, code_at, give_recovery_codes, give_totp
+from tests.packages import installed
 
 pytestmark = pytest.mark.django_db
 
@@ -51,74 +51,42 @@ class TestReseal:
         assert bytes(Authenticator.objects.get().secret) == before
 
 
-@pytest.fixture
-def table(transactional_db):
-    """Return a way to make a table as another package has it, with rows."""
-    made = []
+@pytest.fixture(scope="module")
+def django_otp(django_db_setup, django_db_blocker):
+    """Install django-otp for this module, and return its model of an app."""
+    pytest.importorskip("django_otp")
+    names = ("django_otp", "django_otp.plugins.otp_totp")
+    with django_db_blocker.unblock(), installed(*names):
+        from django_otp.plugins.otp_totp.models import TOTPDevice
 
-    def make(name, fields, rows):
-        attributes = {"__module__": __name__, "id": models.AutoField(primary_key=True)}
-        attributes |= fields
-        attributes["Meta"] = type("Meta", (), {"app_label": name, "db_table": name})
-        from django.apps.registry import Apps
-
-        attributes["Meta"].apps = Apps()
-        model = type("Foreign", (models.Model,), attributes)
-        with connection.schema_editor() as editor:
-            editor.create_model(model)
-        made.append(model)
-        for row in rows:
-            model._base_manager.create(**row)
-
-    yield make
-    for model in made:
-        with connection.schema_editor() as editor:
-            editor.delete_model(model)
+        yield TOTPDevice
 
 
-OTP_FIELDS = {
-    "user_id": models.IntegerField(),
-    "name": models.CharField(max_length=64),
-    "key": models.CharField(max_length=80),
-    "step": models.SmallIntegerField(default=30),
-    "t0": models.BigIntegerField(default=0),
-    "digits": models.SmallIntegerField(default=6),
-    "last_t": models.BigIntegerField(default=-1),
-    "confirmed": models.BooleanField(default=True),
-}
-ALLAUTH_FIELDS = {
-    "user_id": models.IntegerField(),
-    "type": models.CharField(max_length=20),
-    "data": models.JSONField(),
-}
-
-
-def fields_of(shape):
-    return {name: field.clone() for name, field in shape.items()}
-
-
-@pytest.mark.django_db(transaction=True)
 class TestDjangoOTP:
-    def test_an_app_keeps_working(self, user, table):
+    @pytest.fixture
+    def device(self, user, django_otp):
+        """Return a device that django-otp made for a user."""
+        return django_otp.objects.create(user=user, name="phone")
+
+    def secret_of(self, device):
+        return base64.b32encode(device.bin_key).decode()
+
+    def test_an_app_keeps_working(self, user, device, time_machine):
         """The same codes are good here, and a spent one stays spent."""
-        secret = pyotp.random_base32()
-        key = base64.b32decode(secret).hex()
-        spent = int(NOON.timestamp()) // 30
-        row = {"user_id": user.pk, "name": "phone", "key": key, "last_t": spent}
-        table("otp_totp_totpdevice", fields_of(OTP_FIELDS), [row])
+        time_machine.move_to(NOON, tick=False)
+        secret = self.secret_of(device)
+        assert device.verify_token(code_at(secret, NOON))
 
         assert "Taken over: 1." in run("import_authenticators", "django-otp")
 
         assert Authenticator.objects.get().name == "phone"
-        with pytest.raises(Exception, match="not valid"):
+        assert factors.has_factor(user.pk)
+        with pytest.raises(CodeRejected):
             totp.consume(user.pk, code_at(secret, NOON), NOON)
         totp.consume(user.pk, code_at(secret, NOON, 1), NOON)
 
-    def test_nothing_comes_twice(self, user, table):
+    def test_nothing_comes_twice(self, device):
         """The command can be repeated."""
-        key = base64.b32decode(pyotp.random_base32()).hex()
-        row = {"user_id": user.pk, "name": "phone", "key": key}
-        table("otp_totp_totpdevice", fields_of(OTP_FIELDS), [row])
         run("import_authenticators", "django-otp")
         assert "Here already: 1." in run("import_authenticators", "django-otp")
         assert Authenticator.objects.count() == 1
@@ -128,25 +96,22 @@ class TestDjangoOTP:
         [
             ({"digits": 8}, "6 digits"),
             ({"step": 60}, "30 seconds"),
+            ({"t0": 7}, "30 seconds"),
             ({"key": "zz"}, "hexadecimal"),
             ({"key": "00" * 10}, "80 bits"),
         ],
     )
-    def test_what_can_not_come_is_named(self, user, table, change, reason):
+    def test_what_can_not_come_is_named(self, user, django_otp, device, change, reason):
         """One unfit device is left out and said; it stops nothing."""
-        key = base64.b32decode(pyotp.random_base32()).hex()
-        good = {"user_id": user.pk, "name": "good", "key": key}
-        rows = [good | change, good]
-        table("otp_totp_totpdevice", fields_of(OTP_FIELDS), rows)
+        django_otp.objects.create(user=user, name="odd", **change)
         said = run("import_authenticators", "django-otp")
         assert reason in said
         assert "Taken over: 1. Here already: 0. Left out: 1." in said
 
-    def test_an_unconfirmed_device_is_no_factor(self, user, table):
+    def test_an_unconfirmed_device_is_no_factor(self, device):
         """It was none over there either."""
-        key = base64.b32decode(pyotp.random_base32()).hex()
-        row = {"user_id": user.pk, "name": "", "key": key, "confirmed": False}
-        table("otp_totp_totpdevice", fields_of(OTP_FIELDS), [row])
+        device.confirmed = False
+        device.save()
         assert "Taken over: 0." in run("import_authenticators", "django-otp")
 
 
@@ -155,25 +120,47 @@ def reverse_text(text):
     return text[::-1]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.fixture(scope="module")
+def allauth_mfa(django_db_setup, django_db_blocker):
+    """Install allauth's second factors for this module."""
+    pytest.importorskip("allauth.mfa")
+    names = ("allauth", "allauth.account", "allauth.mfa")
+    middleware = [*settings.MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
+    with django_db_blocker.unblock(), installed(*names, MIDDLEWARE=middleware):
+        yield
+
+
+@pytest.mark.usefixtures("allauth_mfa")
 class TestDjangoAllauth:
-    def test_an_app_keeps_working(self, user, table):
+    def activate(self, user):
+        """Have allauth set up an app and recovery codes; return the app's secret."""
+        from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+        from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
+        secret = generate_totp_secret()
+        TOTP.activate(user, secret)
+        RecoveryCodes.activate(user)
+        return secret
+
+    def test_an_app_keeps_working(self, user):
         """TOTP comes over; other kinds stay where they are."""
-        secret = pyotp.random_base32()
-        rows = [
-            {"user_id": user.pk, "type": "totp", "data": {"secret": secret}},
-            {"user_id": user.pk, "type": "recovery_codes", "data": {"seed": "x"}},
-        ]
-        table("mfa_authenticator", fields_of(ALLAUTH_FIELDS), rows)
-        assert "Taken over: 1." in run("import_authenticators", "django-allauth")
+        secret = self.activate(user)
+        said = run("import_authenticators", "django-allauth")
+        assert "Taken over: 1. Here already: 0. Left out: 0." in said
         totp.consume(user.pk, code_at(secret, NOON), NOON)
 
-    def test_a_sites_own_encryption_is_undone(self, user, table):
+    def test_a_sites_own_encryption_is_undone(self, user):
         """By the function that the site names."""
-        secret = pyotp.random_base32()
-        data = json.loads(json.dumps({"secret": secret[::-1]}))
-        rows = [{"user_id": user.pk, "type": "totp", "data": data}]
-        table("mfa_authenticator", fields_of(ALLAUTH_FIELDS), rows)
+        from allauth.mfa.adapter import DefaultMFAAdapter
+
+        class Reversing(DefaultMFAAdapter):
+            def encrypt(self, text):
+                return reverse_text(text)
+
+        adapter = "allauth.mfa.utils.get_adapter"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adapter, Reversing)
+            secret = self.activate(user)
         run(
             "import_authenticators",
             "django-allauth",
@@ -182,8 +169,13 @@ class TestDjangoAllauth:
         )
         totp.consume(user.pk, code_at(secret, NOON), NOON)
 
-
-def test_a_missing_table_is_said(transactional_db):
-    """Without the other package's table there is nothing to take over."""
-    with pytest.raises(CommandError, match="django-otp"):
-        run("import_authenticators", "django-otp")
+    @pytest.mark.parametrize(
+        "change", [{"MFA_TOTP_DIGITS": 8}, {"MFA_TOTP_PERIOD": 60}]
+    )
+    def test_what_can_not_come_is_named(self, user, change):
+        """Codes of another shape would never fit here."""
+        self.activate(user)
+        with override_settings(**change):
+            said = run("import_authenticators", "django-allauth")
+        assert "not 6 digits every 30 seconds" in said
+        assert not factors.has_factor(user.pk)

@@ -154,3 +154,19 @@ def test_with_an_app_both_ways_are_open(user, key, half):
     page = half.get(VERIFY).content.decode()
     assert 'id="code"' in page
     assert 'data-webauthn="get"' in page
+
+
+def test_a_program_sets_up_a_key(client, user):
+    """A challenge, the answer of the key to it, and recovery codes, all as data."""
+    client.get(f"/enter/{user.pk}/")
+    json_only = {"headers": {"accept": "application/json"}}
+    assert client.get(ADD, **json_only).json() == {"url": ADD_CHALLENGE}
+    answer = Key().create(ask(client, ADD_CHALLENGE), HERE)
+
+    added = show(client, answer, ADD)
+
+    assert len(added.json()["recovery_codes"]) == 10
+    assert Authenticator.objects.filter(user=user, type="webauthn").exists()
+    replayed = show(client, answer, ADD)
+    assert replayed.status_code == 400
+    assert replayed.json()["error"] == "key_rejected"

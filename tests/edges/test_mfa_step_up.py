@@ -138,11 +138,52 @@ class TestConfirm:
         response = weak.post(
             "/class/vault/", headers={"referer": "http://testserver/basket/"}
         )
-        assert response["Location"] == f"{CONFIRM}?next=http%3A//testserver/basket/"
+        form = "http%3A//testserver/basket/"
+        assert response["Location"] == f"{CONFIRM}?next={form}&unsent=1"
         response = weak.post(
             "/class/vault/", headers={"referer": "https://evil.example/"}
         )
-        assert response["Location"] == CONFIRM
+        assert response["Location"] == f"{CONFIRM}?unsent=1"
+
+    def test_a_refused_post_says_that_it_is_lost(self, weak, member):
+        """Said before and after a typing error; then the form's page, as a GET."""
+        form = "http://testserver/basket/"
+        asked = weak.post("/class/vault/", headers={"referer": form})["Location"]
+        assert "has not been taken" in weak.get(asked).content.decode()
+        again = weak.post(asked, {"code": "1", "next": form})
+        assert "has not been taken" in again.content.decode()
+
+        code = code_at(member.secret, timezone.now(), 1)
+        response = weak.post(asked, {"code": code, "next": form}, follow=True)
+
+        assert response.redirect_chain == [(form, 302)]
+        assert response.status_code == 200
+        assert weak.post("/class/vault/").content == b"stored"
+
+    def test_a_refused_get_lost_nothing(self, weak):
+        """So nothing of the kind is said."""
+        page = weak.get(weak.get("/vault/")["Location"]).content.decode()
+        assert "has not been taken" not in page
+
+    def test_a_refused_post_before_the_set_up_says_so_too(self, client, user):
+        """Where a factor has to be set up first, the form is not forgotten."""
+        client.get(f"/enter/{user.pk}/")
+        form = "http://testserver/basket/"
+        asked = client.post("/class/vault/", headers={"referer": form})["Location"]
+        assert asked.startswith(ADD)
+        page = client.get(asked).content.decode()
+        assert "has not been taken" in page
+        assert f'value="{form}"' in page
+
+    @pytest.mark.parametrize("action", ["rename", "forget"])
+    def test_no_address_of_ours_ends_in_a_405(self, browser, member, action):
+        """A login sends on to what was refused, as a GET: that is the overview."""
+        factor = Authenticator.objects.get()
+        path = {
+            "rename": f"/account/mfa/{factor.pk}/rename/",
+            "forget": f"/account/mfa/devices/{factor.pk}/forget/",
+        }[action]
+        assert browser.get(path)["Location"] == "/account/mfa/"
 
     def test_the_key_is_new_and_the_data_kept(self, weak, member):
         """A proof changes the key; the basket stays."""
@@ -286,13 +327,76 @@ class TestTrustedBrowsers:
         lifecycle.end_all(member)
         assert not self.again(browser, member)
 
-    def test_a_single_revocation_ends_it(self, member, on):
-        """Also when one session was ended from another place."""
+    def two_trusting(self, member, time_machine):
+        """Return two browsers of a user, both trusted and signed in."""
+        first = self.trusting(member)
+        time_machine.move_to(timezone.now() + timedelta(minutes=1))
+        return first, self.trusting(member)
+
+    def test_ending_one_session_ends_the_trust_of_its_browser(
+        self, member, on, time_machine
+    ):
+        """The browser of that session shows a code again; the other one does not."""
         from django_secure_sessions import lifecycle
 
+        thiefs, own = self.two_trusting(member, time_machine)
+        lifecycle.end(thiefs.session.public_id)
+        assert not self.again(thiefs, member)
+        assert self.again(own, member)
+
+    @pytest.mark.parametrize("before", [[], ["/put/tea/"]], ids=["new", "with a row"])
+    def test_a_later_session_is_tied_to_it_too(self, member, on, time_machine, before):
+        """Whatever session the trust opened last is the one that counts."""
+        from django_secure_sessions import lifecycle
+
+        first, other = self.two_trusting(member, time_machine)
+        first.post("/logout/")
+        for url in before:
+            first.get(url)
+        first.get(f"/enter/{member.pk}/")
+        assert first.session.amr == ("pwd", "remembered_device")
+        lifecycle.end(first.session.public_id)
+        assert not self.again(first, member)
+        assert self.again(other, member)
+
+    def test_ending_the_others_keeps_the_own(self, member, on, time_machine):
+        """Whoever ends all other sessions stays trusted where they are."""
+        from django_secure_sessions import lifecycle
+
+        other, own = self.two_trusting(member, time_machine)
+        lifecycle.end_others(member, own.session.public_id)
+        assert self.again(own, member)
+        assert not self.again(other, member)
+
+    def test_ending_all_of_them_by_a_filter_ends_every_trust(
+        self, member, on, time_machine
+    ):
+        """As the admin and the command do; also of a browser signed out meanwhile."""
+        from django_secure_sessions import lifecycle
+
+        idle, own = self.two_trusting(member, time_machine)
+        idle.post("/logout/")
+        lifecycle.end_matching(Session.objects.filter(user=member))
+        assert not self.again(idle, member)
+        assert not self.again(own, member)
+
+    def test_signing_out_keeps_it(self, member, on):
+        """That is what it is for."""
         browser = self.trusting(member)
-        lifecycle.end(browser.session.public_id)
-        assert not self.again(browser, member)
+        assert self.again(browser, member)
+        assert self.again(browser, member)
+
+    def test_the_list_points_out_the_own_browser(self, member, on, time_machine):
+        """One of two is marked."""
+        self.two_trusting(member, time_machine)
+        own = self.trusting_again(member, time_machine)
+        assert own.get("/account/mfa/").content.decode().count("(this browser)") == 1
+        shown = own.get("/account/mfa/", **JSON).json()["trusted_devices"]
+        assert sorted(device["is_current"] for device in shown) == [False, False, True]
+
+    def trusting_again(self, member, time_machine):
+        time_machine.move_to(timezone.now() + timedelta(minutes=1))
+        return self.trusting(member)
 
     def test_a_change_of_factors_ends_it(self, member, on):
         """A reset takes the trust along."""

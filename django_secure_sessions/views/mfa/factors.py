@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from django_secure_sessions import answers
 from django_secure_sessions.backends.owning import Proof
@@ -90,11 +90,30 @@ def adding(kind: Authenticator.Type) -> Callable[[ViewFunction], ViewFunction]:
     return decorate
 
 
+def sent_from_overview(view: ViewFunction) -> ViewFunction:
+    """
+    Guard a view whose form is on the overview: only a POST reaches it.
+
+    A login or a step-up sends its visitor on to what was refused, as a GET: then
+    the overview is the place to be.
+    """
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method != "POST":
+            return redirect(OVERVIEW)
+        response: HttpResponse = view(request, *args, **kwargs)
+        return response
+
+    return require_http_methods(["GET", "HEAD", "POST"])(inner)
+
+
 @guarded
 @session_required
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the factors of the signed-in user."""
     now, user_id = timezone.now(), request.user.pk
+    token = request.COOKIES.get(devices.COOKIE)
     found = list(
         factors.factors_of(user_id)
         .filter(type__in=factors.SECOND)
@@ -110,7 +129,9 @@ def overview(request: HttpRequest) -> HttpResponse:
             {
                 "id": device.pk,
                 "label": device_label(device.user_agent),
+                "is_current": devices.is_of(device, token),
                 "created_at": device.created_at,
+                "last_used_at": device.last_used_at,
                 "expires_at": device.expires_at,
             }
             for device in devices.devices_of(user_id, now)
@@ -183,6 +204,7 @@ class AddAppView(View):
             "name": request.POST.get("name", ""),
             "next": _next(request),
             "next_name": REDIRECT_FIELD_NAME,
+            "unsent": answers.UNSENT_PARAMETER in request.GET,
         }
         return render(
             request,
@@ -217,7 +239,7 @@ def enrolled(request: HttpRequest, factor: Authenticator, method: str) -> HttpRe
 
 
 @changing
-@require_POST
+@sent_from_overview
 def rename(request: HttpRequest, factor_id: UUID) -> HttpResponse:
     """Name one of the user's factors."""
     try:
@@ -275,7 +297,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 @guarded
 @session_required
-@require_POST
+@sent_from_overview
 def forget_device(request: HttpRequest, device_id: UUID) -> HttpResponse:
     """Trust one of the user's browsers no more. Takes no proof: it opens nothing."""
     client, now = identify(request), timezone.now()
@@ -307,6 +329,7 @@ def _show_codes(request: HttpRequest, codes: list[str], next_url: str) -> HttpRe
     text = "\n".join([f"{site}: {request.user.get_username()}", "", *codes, ""])
     context = {
         "codes": codes,
+        "site": site,
         "download": f"data:text/plain;charset=utf-8,{quote(text)}",
         "next": next_url,
     }

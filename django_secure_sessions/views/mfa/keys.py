@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from django_secure_sessions import answers
@@ -25,13 +27,14 @@ def add_key(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request, "")
     try:
-        answer = webauthn.parse(request.POST.get("credential"))
+        sent = proofs.body(request)
+        answer = webauthn.parse(sent.get("credential"))
         factor = webauthn.register(
             request.user,
             answer,
             proofs.take_challenge(request, REGISTER),
             proofs.party(request),
-            request.POST.get("name", ""),
+            str(sent.get("name", "")),
             timezone.now(),
         )
     except (MalformedCode, CodeRejected):
@@ -50,6 +53,11 @@ def registration_options(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, error: str) -> HttpResponse:
+    if answers.prefers_json(request):
+        if error:
+            detail = _("This did not work, or the key is known here already.")
+            return answers.refusal(400, "key_rejected", detail)
+        return JsonResponse({"url": reverse("secure_sessions:mfa_key_challenge")})
     asked = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(
         REDIRECT_FIELD_NAME
     )

@@ -33,7 +33,7 @@ from django_secure_sessions.exceptions import (
 from django_secure_sessions.mfa import devices, factors, pending, throttle, verify
 from django_secure_sessions.mfa import webauthn as keys
 from django_secure_sessions.models import Authenticator
-from django_secure_sessions.state import ENROLMENT
+from django_secure_sessions.state import ENROLMENT, Demand
 
 from . import proofs
 
@@ -151,6 +151,7 @@ class ProofView(View):
                 sent.get(REDIRECT_FIELD_NAME) or asked.get(REDIRECT_FIELD_NAME),
             ),
             "next_name": REDIRECT_FIELD_NAME,
+            "unsent": answers.UNSENT_PARAMETER in asked,
             "login_url": resolve_url(settings.LOGIN_URL),
         }
         response = render(self.request, self.template_name, context, status=status)
@@ -195,7 +196,12 @@ class VerifyView(ProofView):
 
     def _trust(self, user: Any, response: HttpResponse) -> None:
         age, client = devices.age_limit(), identify(self.request)
-        token = devices.trust(user, client=client, now=timezone.now())
+        token = devices.trust(
+            user,
+            session_id=proofs.session_of(self.request).public_id,
+            client=client,
+            now=timezone.now(),
+        )
         if token is not None and age is not None:
             response.set_cookie(
                 devices.COOKIE,
@@ -214,6 +220,11 @@ class StepUpView(ProofView):
 
     template_name = "secure_sessions/mfa/step_up.html"
     purpose = "step_up"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if proofs.session_of(request).impersonator:
+            return answers.demanded(request, Demand.OWN_SESSION)
+        return super().dispatch(request, *args, **kwargs)
 
     def subject(self) -> Any:
         if not self.request.user.is_authenticated:
@@ -255,6 +266,8 @@ class ChallengeView(View):
         try:
             if purpose == VerifyView.purpose:
                 user = pending.find(proofs.session_of(request), now)[1]
+            elif proofs.session_of(request).impersonator:
+                return answers.demanded(request, Demand.OWN_SESSION)
             elif request.user.is_authenticated:
                 user = request.user
             else:
