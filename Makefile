@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak conformance lint format types docs bench clean
+.PHONY: help demo test soak conformance lint format types docs bench bench-scale clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter for a new .venv, PORT=8001 the"
 	@echo "port of the demo, ARGS='-k limit' goes to pytest, mypy or the benchmarks,"
@@ -51,6 +51,9 @@ docs: $(VENV)/stamp-dev ## Build the documentation in docs/_build/html
 
 bench: $(VENV)/stamp-bench ## Compare our engines with others, on this machine
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-scale: $(VENV)/stamp-bench ## Study a table of ten million sessions
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 clean: ## Remove .venv, caches and what was built
 	rm -rf $(VENV) .cache .tox build dist docs/_build *.egg-info
