@@ -21,7 +21,7 @@ help: ## Show this list
 	@echo "port of the demo, ARGS='-k limit' goes to pytest, mypy or the benchmarks,"
 	@echo "ROUNDS=5 says how often to soak."
 
-demo: $(VENV)/stamp-demo $(VENV)/stamp-mariadb ## Start the example site on http://127.0.0.1:8000/
+demo: $(VENV)/stamp-demo $(VENV)/stamp-mariadb ## Start the example site on http://localhost:8000/
 	@PORT=$(PORT) $(BIN)/python example_project/manage.py demo $(ARGS)
 
 test: $(VENV)/stamp-dev $(VENV)/stamp-mariadb ## Run the tests on every database found

@@ -24,7 +24,7 @@ from tests.run import POSTGRESQL, Service, Unavailable
 from tests.settings import SUFFIX
 
 MANAGE = Path(__file__).resolve().parent.parent / "example_project" / "manage.py"
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+ADDRESS = re.compile(r"http://localhost:\d+")
 FORM_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 # Seconds. Only a machine that is stuck needs this long.
 PATIENCE = 120

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sqlite3
 import time
+from collections import defaultdict
 
 import pyotp
 import pytest
@@ -57,6 +59,17 @@ def rows(database, table):
     return count
 
 
+def actors(database):
+    """Return who caused the events of each kind."""
+    query = "SELECT kind, actor FROM django_secure_sessions_sessionevent"
+    found = defaultdict(set)
+    with sqlite3.connect(database) as connection:
+        for kind, actor in connection.execute(query):
+            found[kind].add(actor)
+    connection.close()
+    return found
+
+
 def change_password(browser, new):
     """Fill in the form for a new password."""
     return browser.submit(
@@ -106,6 +119,35 @@ class TestDemoCommand:
         said = [run.stdout.splitlines()[0] for run in runs]
         assert said[0].startswith("Added 5 people and ")
         assert said[1].startswith("Nothing to add")
+
+    def test_invented_sign_outs_look_like_real_ones(self, tmp_path):
+        """Who signs out or is idle is ended by nobody else: no actor is on record."""
+        manage("demo", "--no-serve", directory=tmp_path)
+
+        found = actors(tmp_path / "example.sqlite3")
+        assert found["logout"] == found["idle"] == found["absolute"] == {""}
+        assert found["evicted"] == {"system"}
+        assert found["revoked"] == {"tomas"}
+
+    def test_a_taken_port_has_a_way_out(self, tmp_path):
+        """The error says how to take another port."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = str(other.getsockname()[1])
+            done = manage("demo", directory=tmp_path, PORT=port)
+
+        assert done.returncode == 1
+        assert f"Port {port} is taken" in done.stderr
+        assert "PORT=8001" in done.stderr
+
+    def test_it_counts_in_english(self, tmp_path):
+        """One session is not "1 sessions"."""
+        manage("demo", "--no-serve", directory=tmp_path)
+        ended = manage("revoke_sessions", "--user", "ingrid", directory=tmp_path)
+        assert "Sessions ended: 1" in ended.stdout
+
+        again = manage("demo", "--no-serve", directory=tmp_path)
+
+        assert again.stdout.startswith("Added 0 people and 1 session.")
 
     def test_it_stops_at_ctrl_c_without_a_complaint(self, tmp_path):
         """An interrupt ends the server with status 0 and no traceback."""
@@ -196,6 +238,27 @@ class TestPages:
 
         assert page.path == "/profile/"
         assert "Leila Haddad" in page.text
+
+    @pytest.mark.parametrize("path", ["/profile/", "/account/sessions/"])
+    def test_times_are_written_one_way(self, leila, path):
+        """Our pages and the package's: day first, 24 hours, and the zone."""
+        page = leila.get(path)
+
+        times = re.findall(r"<time[^>]*>([^<]*)", page.text)
+        assert len(times) >= 4
+        for shown in times:
+            assert re.fullmatch(r"\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d UTC", shown)
+
+    def test_signing_out_on_the_sessions_page_is_confirmed(self, leila):
+        """The sign-in page that follows says what happened."""
+        page = leila.get("/account/sessions/")
+        end = re.search(r'action="(/account/sessions/[^"]+/end/)"', page.text)
+        assert end is not None
+
+        page = leila.submit("/account/sessions/", to=end[1])
+
+        assert page.path.startswith("/login/")
+        assert "You are signed out." in page.text
 
     def test_the_profile_shows_the_facts_of_the_session(self, leila):
         """Device, address and assurance level are there for the owner to see."""
@@ -421,6 +484,12 @@ class TestSupport:
 
         assert "1 session was revoked." in done.text
         assert leila.get("/api/profile").json()["reason"] == "revoked"
+
+    def test_an_agent_reads_at_the_admins_login_why_it_is_there(self, visitor):
+        """The admin's own login page has words for a session that ended."""
+        page = visitor.get("/admin/login/?session_ended=idle")
+
+        assert "because you were inactive" in page.text
 
     def test_a_reader_gets_no_admin(self, leila):
         """Who is no staff is sent to sign in as somebody who is."""

@@ -104,6 +104,8 @@ STATIC_ROOT = BASE_DIR / "static_root"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+# One way to write a time, on our pages, the package's and the admin's.
+FORMAT_MODULE_PATH = ["example_project.formats"]
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "profile"

@@ -45,7 +45,14 @@ class Seeded:
     def __str__(self) -> str:
         if not (self.people or self.sessions):
             return "Nothing to add: the demo's people and sessions are there."
-        return f"Added {self.people} people and {self.sessions} sessions."
+        return (
+            f"Added {_count(self.people, 'person', 'people')} and "
+            f"{_count(self.sessions, 'session', 'sessions')}."
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def seed() -> Seeded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django_secure_sessions.events import SYSTEM
 from django_secure_sessions.state import EndReason
 
 MAC_SAFARI = (
@@ -33,7 +34,8 @@ class Visit:
     One session, told backwards from now.
 
     ``began`` and ``last_active`` are ages. ``end`` is ``None`` while it lives;
-    an ended one ended when it was last active. ``actor`` is who asked for it.
+    an ended one ended when it was last active. ``actor`` is who asked for it: nobody
+    else where the visitor, or time, did.
     """
 
     username: str
@@ -42,7 +44,7 @@ class Visit:
     began: timedelta
     last_active: timedelta
     end: EndReason | None = None
-    actor: str = "system"
+    actor: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ VISITS = (
         _ago(days=3, hours=2),
         _ago(days=3),
         EndReason.EVICTED,
+        actor=SYSTEM,
     ),
     Visit(
         "amara",

@@ -37,9 +37,7 @@ def open_browser(chromium, site):
     contexts, complaints = [], []
 
     def open_browser(**options):
-        # A domain, since security keys refuse to be bound to an address.
-        address = site.address.replace("127.0.0.1", "localhost")
-        context = chromium.new_context(base_url=address, **options)
+        context = chromium.new_context(base_url=site.address, **options)
         contexts.append(context)
         page = context.new_page()
         page.on(

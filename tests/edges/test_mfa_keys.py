@@ -52,6 +52,27 @@ def key(user):
     return key
 
 
+@pytest.mark.parametrize(
+    ("host", "is_told"),
+    [
+        ("testserver", False),
+        ("localhost:8000", False),
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+    ],
+)
+def test_page_names_what_keeps_a_key_from_working(
+    client, user, settings, host, is_told
+):
+    """Where the site was opened by an address, the reason is said before the try."""
+    settings.ALLOWED_HOSTS = ["*"]
+    client.force_login(user)
+
+    page = client.get(ADD, headers={"host": host}).content.decode()
+
+    assert ("opened by an IP address" in page) is is_told
+
+
 @pytest.fixture
 def half(user, key):
     """Return a browser with a half-done login of the user."""

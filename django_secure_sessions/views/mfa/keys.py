@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -63,6 +65,7 @@ def _page(request: HttpRequest, error: str) -> HttpResponse:
     )
     context = {
         "error": error,
+        "is_without_domain": _is_address(proofs.party(request).rp_id),
         "name": request.POST.get("name", ""),
         "next": answers.safe_next(request, asked),
         "next_name": REDIRECT_FIELD_NAME,
@@ -73,3 +76,12 @@ def _page(request: HttpRequest, error: str) -> HttpResponse:
         context,
         status=400 if error else 200,
     )
+
+
+def _is_address(name: str) -> bool:
+    """Whether this names no domain, which is all that a key can be bound to."""
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

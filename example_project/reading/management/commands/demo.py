@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from argparse import ArgumentParser
 from typing import Any
 
@@ -17,15 +18,29 @@ from django.core.management.base import BaseCommand, CommandError
 from reading.accounts import ACCOUNTS, DEMO_PASSWORD
 from reading.seeding import seed
 
+HOST = "127.0.0.1"
+
+
+def is_free(port: str) -> bool:
+    """Whether nobody serves there yet. A port that is no number is left to Django."""
+    if not port.isdecimal():
+        return True
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(port)))
+        except (OSError, OverflowError):
+            return False
+    return True
+
 
 class Server(RunServer):
     """Django's development server, which says where to look instead of a version."""
 
-    addr: str
-
     def on_bind(self, server_port: int) -> None:
         """Greet, now that the port is known to be ours."""
-        address = f"http://{self.addr}:{server_port}"
+        # By name: a security key can't be bound to an IP address.
+        address = f"http://localhost:{server_port}"
         self.stdout.write(
             f"\nTidemark is open\n\n"
             f"  Site     {address}/\n"
@@ -38,7 +53,7 @@ class Server(RunServer):
 class Command(BaseCommand):
     """Migrate, seed, print the logins, serve."""
 
-    help = "Makes the demo's people and sessions, then serves it on 127.0.0.1:$PORT."
+    help = "Makes the demo's people and sessions, then serves it on localhost:$PORT."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -66,6 +81,8 @@ class Command(BaseCommand):
         # stops with SIGTERM: both are to end like Ctrl-C, with exit status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
-        call_command(
-            Server(), f"127.0.0.1:{port}", use_reloader=False, skip_checks=True
-        )
+        if not is_free(port):
+            raise CommandError(
+                f"Port {port} is taken. Choose another: PORT=8001 make demo"
+            )
+        call_command(Server(), f"{HOST}:{port}", use_reloader=False, skip_checks=True)
