@@ -496,6 +496,15 @@ class TestDeployment:
 
         assert ids(settings, at_deployment=True, **HARDENED) == expected
 
+    @pytest.mark.vendor("sqlite")
+    def test_sqlite_in_memory_has_nobody_to_wait_for(self, settings, monkeypatch):
+        """What a test runner makes is no finding."""
+        in_memory = {"NAME": "file:memorydb?mode=memory&cache=shared", "OPTIONS": {}}
+        for key, value in in_memory.items():
+            monkeypatch.setitem(connection.settings_dict, key, value)
+
+        assert ids(settings) == set()
+
     @pytest.mark.parametrize(
         ("version", "expected"),
         [
