@@ -39,11 +39,8 @@ class _Known(NamedTuple):
 
     copy: entries.Opened | None = None
     pulse: datetime | None = None
-    # Something is stored that isn't to be believed: a fill must replace it.
-    is_void: bool = False
-    # The session ended or has another key: there is nothing to fill.
-    is_closed: bool = False
-    failed: bool = False
+    # Nothing is stored, and nothing says that the session ended or has another key.
+    is_missing: bool = False
 
 
 class SessionStore(TrackedSession):
@@ -69,8 +66,8 @@ class SessionStore(TrackedSession):
         if reading is None:
             return None
         row = reading.row
-        if known.copy is None and not (known.is_closed or known.failed):
-            self._news = _News(row, now, started, known.is_void)
+        if known.is_missing:
+            self._news = _News(row, now, started)
         self._recorded = row.last_activity
         return Reading(_with_pulse(row, known.pulse), reading.payload)
 
@@ -79,20 +76,20 @@ class SessionStore(TrackedSession):
         keys = entries.keys_of(digest)
         found = copies().get(keys)
         if found is None:
-            return _Known(failed=True)
+            return _Known()
         pulse = entries.decode_pulse(found.get(keys.pulse), digest)
         mark = found.get(keys.mark)
         if (value := found.get(keys.entry)) is None:
-            return _Known(None, pulse, is_closed=_closes(mark))
+            return _Known(None, pulse, is_missing=not _closes(mark))
         copy, is_ours = entries.decode(value, credential, now, conf.cache_ttl)
         if not is_ours and value != entries.ENDED:
             copies().warn("The session cache holds an entry that is not ours.")
         if copy is None or entries.overrules(mark, copy.row) or is_pending(self._using):
-            return _Known(None, pulse, is_void=True, is_closed=_closes(mark))
+            return _Known(None, pulse)
         row = _with_pulse(copy.row, pulse)
         if not policy.evaluate(row, self.rules_of(row), now).live:
             # An end is for the database to say: its stamps may have moved on.
-            return _Known(None, pulse, is_void=True)
+            return _Known(None, pulse)
         return _Known(copy, pulse)
 
     def _opened(self, row: Row) -> None:
@@ -110,20 +107,24 @@ class SessionStore(TrackedSession):
         if before is None and row.user_id is not None:
             return  # a login has enough to wait for; the next read fills
         keys = entries.keys_of(row.key_digest)
-        entry = entries.encode(row, self._base, self._content_key, as_of)
-        values = {keys.entry: entry}
-        ttl = _seconds(conf.cache_ttl)
-        urgent = False
         if before is not None and before.key_digest != row.key_digest:
-            old = entries.keys_of(before.key_digest)
-            values |= {old.entry: entries.ENDED, old.mark: entries.ENDED}
-            ttl, urgent = _mark_life(), True
-            if conf.touch_store == "cache" and row.last_activity != self._recorded:
-                values |= _pulse(row)
-                ttl = max(ttl, self._pulse_life(row))
-        elif self._merged:
+            self._moved(row, before)
+            return
+        if self._merged:
             self._raise_floor(keys, row)
-        put_after_commit(copies(), values, ttl, using=self._using, urgent=urgent)
+        entry = entries.encode(row, self._base, self._content_key, as_of)
+        ttl = _seconds(conf.cache_ttl)
+        put_after_commit(copies(), {keys.entry: entry}, ttl, using=self._using)
+
+    def _moved(self, row: Row, before: Row) -> None:
+        """Take the key before a rotation out of use. A read fills the new one."""
+        old = entries.keys_of(before.key_digest)
+        values = {old.entry: entries.ENDED, old.mark: entries.ENDED}
+        ttl = _mark_life()
+        if conf.touch_store == "cache" and row.last_activity != self._recorded:
+            values |= _pulse(row)
+            ttl = max(ttl, self._pulse_life(row))
+        put_after_commit(copies(), values, ttl, using=self._using, urgent=True)
 
     def _raise_floor(self, keys: entries.Keys, row: Row) -> None:
         """
@@ -217,8 +218,6 @@ class _News(NamedTuple):
     row: Row
     as_of: datetime
     started: float
-    # Something is stored that isn't to be believed.
-    replace: bool
 
 
 def _fill(news: _News, payload: bytes, content_key: bytes) -> None:
@@ -228,11 +227,9 @@ def _fill(news: _News, payload: bytes, content_key: bytes) -> None:
         return
     key = entries.keys_of(news.row.key_digest).entry
     value = entries.encode(news.row, payload, content_key, news.as_of)
-    if news.replace:
-        copies().refresh(key, value, left)
-    else:
-        # Whoever wrote meanwhile knows a newer row.
-        copies().add(key, value, left)
+    # Never over what is there, believed or not: whoever wrote it meanwhile knows a
+    # newer row, and what is void goes by itself within CACHE_TTL.
+    copies().add(key, value, left)
 
 
 def _pulse(row: Row) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from redis.connection import Connection
 from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session
 from tests import servers
-from tests.cached import cached_engine, django_redis, opened, reopened
+from tests.cached import cached_engine, django_redis, lapse, opened, reopened
 from tests.visitor import Visitor
 
 pytestmark = [
@@ -133,6 +133,7 @@ def test_touch_in_the_cache(store, user, costs, clock, settings):
     settings.SECURE_SESSIONS = {"TOUCH_STORE": "cache"}
     session = opened(store, user)
     clock.shift(61)
+    lapse(session)
     reopened(store, session.session_key)
     with costs() as cost:
         assert reopened(store, session.session_key).touch()

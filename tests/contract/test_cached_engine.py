@@ -20,7 +20,7 @@ from django_secure_sessions.conf import conf
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import ClientInfo
 from tests import cached, servers
-from tests.cached import LOCMEM, cached_engine, django_redis, opened, reopened
+from tests.cached import LOCMEM, cached_engine, django_redis, lapse, opened, reopened
 from tests.needs import need, need_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,15 +129,35 @@ class TestReading:
 
         assert len(asked) == 1
 
-    def test_void_copy_is_replaced(self, store, user, queries, clock):
-        """A copy that is void but still stored does not stand in the way."""
+    def test_void_copy_is_left_to_a_writer(self, store, user, queries):
+        """
+        A read fills over nothing that is stored: a save may have just put it there.
+        The next save replaces it, or the end of its time does.
+        """
+        session = opened(store, user, cart="full")
+        key = session.session_key
+        stored = entries.keys_of(crypto.resolve(key).digest).entry
+        caches["sessions"].set(stored, b"older")
+
+        assert reopened(store, key)["cart"] == "full"
+        assert caches["sessions"].get(stored) == b"older"
+        session["cart"] = "empty"
+        session.save()
+        with queries() as asked:
+            assert reopened(store, key)["cart"] == "empty"
+        assert len(asked) == 0
+
+    def test_new_key_is_filled_by_its_first_read(self, store, user, queries):
+        """A rotation stores no copy, which would outlive what it is worth."""
         session = opened(store, user)
-        clock.shift(conf.cache_ttl.total_seconds())
-        reopened(store, session.session_key)
+        session.cycle_key()
+        key = session.session_key
 
         with queries() as asked:
-            reopened(store, session.session_key)
-
+            reopened(store, key)
+        assert len(asked) == 1
+        with queries() as asked:
+            reopened(store, key)
         assert len(asked) == 0
 
     def test_forged_cookie_asks_nobody(self, store, user, queries):
@@ -387,6 +407,7 @@ class TestTouches:
         clock.shift(29)
         assert not reopened(store, session.session_key).touch()
         clock.shift(1)
+        lapse(session)
         reopened(store, session.session_key)
         clock.shift(1)
 
