@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class Explainer:
-    """Has every statement on our table explained before it runs."""
+    """Has each statement on sessions, or on users, explained before it runs."""
 
     def __init__(self, question: str) -> None:
         self.question = question
@@ -48,7 +48,8 @@ class Explainer:
         many: bool,
         context: Any,
     ) -> Any:
-        if sql.startswith(_EXPLAINED) and f'"{SESSIONS}"' in sql:
+        tables = (SESSIONS, get_user_model()._meta.db_table)
+        if sql.startswith(_EXPLAINED) and any(f'"{name}"' in sql for name in tables):
             self._explain(sql, params)
         return execute(sql, params, many, context)
 

@@ -19,6 +19,7 @@ _SETTINGS = (
     "shared_buffers",
     "max_wal_size",
     "checkpoint_timeout",
+    "fsync",
     "full_page_writes",
     "wal_compression",
     "wal_level",
