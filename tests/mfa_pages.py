@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 from django.contrib import admin
-from django.contrib.auth import alogin, authenticate, get_user_model, login
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    alogin,
+    authenticate,
+    get_user_model,
+    login,
+)
 from django.contrib.auth import views as auth_views
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
@@ -28,6 +36,15 @@ def enter(request, pk):
     """Log a user in as any code may, and say who the request then belongs to."""
     login(request, get_user_model().objects.get(pk=pk), BACKEND)
     return HttpResponse(f"in: {request.user.pk}")
+
+
+def by_hand(request, pk):
+    """Sign in as no code should: what ``login()`` writes, without ``login()``."""
+    user = get_user_model().objects.get(pk=pk)
+    request.session[SESSION_KEY] = str(user.pk)
+    request.session[BACKEND_SESSION_KEY] = BACKEND
+    request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    return HttpResponse("in")
 
 
 async def aenter(request, pk):
@@ -148,6 +165,7 @@ urlpatterns = [
     ),
     path("enter/<int:pk>/", enter),
     path("aenter/<int:pk>/", aenter),
+    path("by-hand/<int:pk>/", by_hand),
     path("enter-and-fail/<int:pk>/", enter_and_fail),
     path("api/login/", api_login),
     path("who/", who),

@@ -352,6 +352,33 @@ class TestDoors:
         kinds = SessionEvent.objects.filter(user=member).values_list("kind", flat=True)
         assert list(kinds) == ["mfa_required"]
 
+    def test_the_history_names_user_and_session(self, client, member):
+        """Each line of a login can be looked up by both, to the code and after."""
+        login_page(client, member)
+        client.post(VERIFY, {"code": "000000"})
+        show_code(client, member)
+        found = SessionEvent.objects.filter(user=member).exclude(kind="mfa_required")
+        assert [event.kind for event in found.order_by("pk")] == [
+            "mfa_failed",
+            "mfa_verified",
+            "login",
+        ]
+        for event in found:
+            assert event.username == member.username
+            assert event.session_id == client.session.public_id
+
+    def test_a_user_written_by_hand_owes_the_code_too(self, client, member):
+        """What signs in past Django's ``login()`` stores half a login."""
+        client.get(f"/by-hand/{member.pk}/")
+        assert client.get("/who/").json() == {"user": None}
+        assert not Session.objects.filter(user=member).exists()
+        show_code(client, member)
+        assert client.get("/who/").json() == {"user": member.pk}
+        person = UserFactory()
+        other = Client()
+        other.get(f"/by-hand/{person.pk}/")
+        assert other.get("/who/").json() == {"user": person.pk}
+
     def test_the_password_is_kept_nowhere(self, client, member, caplog):
         """Not in the data of the session, not in a log line."""
         login_page(client, member)

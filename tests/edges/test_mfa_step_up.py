@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core import signing
 from django.test import AsyncClient, Client, override_settings
 from django.utils import timezone
 
@@ -433,6 +434,31 @@ class TestTrustedBrowsers:
         browser.cookies["secure_sessions_device"] = token
         browser.get(f"/enter/{member.pk}/")
         assert browser.get("/who/").json() == {"user": None}
+
+    @pytest.mark.parametrize("salt", ["", "secure_sessions_device"])
+    def test_a_signature_of_the_site_is_no_trust(self, member, on, salt):
+        """The token is random and looked up: what Django signs elsewhere is not one."""
+        token = self.trusting(member).cookies["secure_sessions_device"].value
+        for value in (str(member.pk), member.username, token):
+            browser = Client()
+            signed = signing.get_cookie_signer(salt=salt).sign(value)
+            browser.cookies["secure_sessions_device"] = signed
+            browser.get(f"/enter/{member.pk}/")
+            assert browser.get("/who/").json() == {"user": None}
+
+    @pytest.mark.parametrize("path", ["sessions", "api/sessions"])
+    def test_it_proves_nothing_for_ending_sessions(self, member, on, path):
+        """Whoever was let in by trust ends no other session without a proof."""
+        browser = self.trusting(member)
+        assert self.again(browser, member)
+        other = Client()
+        other.get(f"/enter/{member.pk}/")
+        code = code_at(member.secret, timezone.now(), 1)
+        assert other.post(VERIFY, {"code": code}).status_code == 302
+
+        browser.post(f"/account/{path}/end-others/", **JSON)
+
+        assert other.get("/who/").json() == {"user": member.pk}
 
 
 class TestDuty:
