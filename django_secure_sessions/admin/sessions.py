@@ -165,7 +165,7 @@ class SessionAdmin(LinkingAdmin, RevokingAdmin):
     def device(self, session: Session) -> str:
         return device_label(session.user_agent)
 
-    @admin.display(description=gettext_lazy("client"))
+    @admin.display(description=gettext_lazy("device, IP address"))
     def client(self, session: Session) -> str:
         lines = (device_label(session.user_agent), session.ip_address)
         return format_html_join(

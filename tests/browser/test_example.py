@@ -104,6 +104,23 @@ def test_a_revoked_browser_is_signed_out_at_its_next_click(open_browser):
     expect(desk.get_by_role("heading", level=1)).to_have_text("Leila Haddad")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("query", ["session/", "session/?state=all", "sessionevent/"])
+def test_the_admins_lists_hide_no_column(open_browser, width, query):
+    """Every fact of a row is on the screen, on a desk and on a phone."""
+    page = open_browser(viewport={"width": width, "height": 800})
+    sign_in(page, "ingrid")
+    page.goto(f"/admin/django_secure_sessions/{query}")
+
+    for cell in page.locator("#result_list tbody tr").first.locator("td, th").all():
+        box = cell.bounding_box()
+        if box is not None and box["width"]:
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+    hidden = "e => e.scrollWidth - e.clientWidth"
+    assert page.locator(".results").evaluate(hidden) <= 0
+
+
 @pytest.mark.parametrize("path", ["/", "/login/", "/profile/", "/account/sessions/"])
 def test_a_page_fits_a_phone(open_browser, path):
     """Nothing is wider than a screen of 390 pixels."""
