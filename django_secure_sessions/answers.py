@@ -29,6 +29,7 @@ from django.utils.http import (
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
+from .mfa import pending
 from .state import SPEAKS_JSON, Demand, EndReason
 
 ENDED_PARAMETER = "session_ended"
@@ -125,7 +126,13 @@ def refusal(
 
 
 def authentication_required(request: HttpRequest) -> HttpResponse:
-    """Nobody is signed in: 401, or the login page and back here."""
+    """
+    Nobody is signed in: 401, or the login page and back here.
+
+    To whoever has given the password already: the second factor, and back here.
+    """
+    if pending.is_waiting(request.session, timezone.now()):
+        return login_pending(request, request.get_full_path())
     if prefers_json(request):
         detail = _("Authentication is required.")
         return refusal(401, "authentication_required", detail)
@@ -140,14 +147,17 @@ def permission_denied(request: HttpRequest) -> HttpResponse:
     return _page(request, 403, "permission_denied", detail)
 
 
-def login_pending(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
-    """The password was right, and the second factor has yet to be shown."""
+def login_pending(request: HttpRequest, back: object) -> HttpResponse:
+    """
+    The password was right, and the second factor has yet to be shown.
+
+    ``back`` is where to go then; an address of another site counts for nothing.
+    """
     url = reverse("secure_sessions:mfa_verify")
     if prefers_json(request):
         detail = _("Enter the code of your second factor.")
         return refusal(401, "mfa_required", detail, url=url)
-    back = safe_next(request, response.get("Location"))
-    return HttpResponseRedirect(_with_next(url, back))
+    return HttpResponseRedirect(_with_next(url, safe_next(request, back)))
 
 
 def demanded(request: HttpRequest, lack: Demand) -> HttpResponse:

@@ -153,18 +153,19 @@ def _gated(view: Any, is_async: bool, roles: Collection[str] = ()) -> Any:
         async def agate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             user = await request.auser()
             found = await sync_to_async(_roles)(user) if roles else ()
-            if (answer := _refusal(request, user, roles, found)) is not None:
-                return answer
-            return await view(request, *args, **kwargs)
+            if _admits(user, roles, found):
+                return await view(request, *args, **kwargs)
+            # In a thread: a page may ask the database, if only for the user's name.
+            return await sync_to_async(_refusal)(request, user)
 
         return agate
 
     @wraps(view)
     def gate(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         found = _roles(request.user) if roles else ()
-        if (answer := _refusal(request, request.user, roles, found)) is not None:
-            return answer
-        return view(request, *args, **kwargs)
+        if _admits(request.user, roles, found):
+            return view(request, *args, **kwargs)
+        return _refusal(request, request.user)
 
     return gate
 
@@ -173,14 +174,16 @@ def _roles(user: Any) -> Collection[str]:
     return conf.roles(user) if user.is_authenticated else ()
 
 
-def _refusal(
-    request: HttpRequest, user: Any, wanted: Collection[str], found: Collection[str]
-) -> HttpResponse | None:
+def _admits(user: Any, wanted: Collection[str], found: Collection[str]) -> bool:
     if not user.is_authenticated:
-        return answers.authentication_required(request)
-    if wanted and ADMIN not in found and not set(wanted) & set(found):
+        return False
+    return not wanted or ADMIN in found or bool(set(wanted) & set(found))
+
+
+def _refusal(request: HttpRequest, user: Any) -> HttpResponse:
+    if user.is_authenticated:
         return answers.permission_denied(request)
-    return None
+    return answers.authentication_required(request)
 
 
 def _asked(

@@ -133,7 +133,7 @@ class SecureSessionMiddleware(SessionMiddleware):
             for step in _steps(request, response):
                 await getattr(session, f"a{step}")()
         except _REFUSALS as error:
-            return _after_refusal(request, response, error)
+            return await sync_to_async(_after_refusal)(request, response, error)
         return _dressed(request, response)
 
 
@@ -187,7 +187,7 @@ def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     pending.record(session.login_user, identify(request), timezone.now())
     # 401 is how an API says that its login has not finished.
     if response.status_code < 400 or response.status_code == 401:
-        return answers.login_pending(request, response)
+        return answers.login_pending(request, response.get("Location"))
     return response
 
 

@@ -133,6 +133,13 @@ def record(user: Any, client: ClientInfo, now: datetime) -> None:
     events.record([event])
 
 
+def is_waiting(session: Any, now: datetime) -> bool:
+    """Whether a session keeps a half-done login that is not too old. No query."""
+    kept = session.get(PENDING_KEY)
+    pending = None if kept is None else _read(kept)
+    return pending is not None and _is_fresh(pending, now)
+
+
 def find(session: TrackedSession, now: datetime) -> tuple[Pending, Any]:
     """
     Return the half-done login of a session, and its user.

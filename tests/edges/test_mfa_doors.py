@@ -214,6 +214,26 @@ class TestDoors:
         response = client.get(f"/enter/{member.pk}/")
         assert not response.wsgi_request.user.is_authenticated
 
+    def test_a_closed_page_leads_back_to_the_code(self, client, member):
+        """Who wanders off before the code is asked for it, not for the password."""
+        client.get(f"/enter/{member.pk}/")
+
+        assert client.get("/private/?a=b")["Location"] == (
+            f"{VERIFY}?next=/private/%3Fa%3Db"
+        )
+        answer = client.get("/private/", **JSON)
+        assert (answer.status_code, answer.json()["error"]) == (401, "mfa_required")
+        assert answer.json()["url"] == VERIFY
+
+    def test_an_old_half_login_is_none(self, client, member, clock):
+        """After MFA_PENDING_AGE it is the password again."""
+        client.get(f"/enter/{member.pk}/")
+        clock.shift(601)
+
+        assert client.get("/private/")["Location"].startswith("/login/")
+        answer = client.get("/private/", **JSON).json()
+        assert answer["error"] == "authentication_required"
+
     def test_alogin_under_asgi(self, member):
         """The asynchronous handler ends half done as well."""
 
