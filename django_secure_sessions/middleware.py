@@ -172,6 +172,15 @@ def _was_left_alone(request: HttpRequest) -> bool:
     return not settings.SESSION_SAVE_EVERY_REQUEST
 
 
+def _give_back_user(request: HttpRequest, user: Any) -> None:
+    """Let the middleware around us find whom the request was taken from."""
+
+    async def auser() -> Any:
+        return user
+
+    request.user, request.auser = user, auser
+
+
 def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """
     Replace what a login view says to a user who has a second factor to show.
@@ -182,7 +191,7 @@ def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     if response.status_code >= 500:
         return response
     if impersonation.admit(session):
-        request.user = session.login_user
+        _give_back_user(request, session.login_user)
         return response
     pending.record(session.login_user, identify(request), timezone.now())
     # 401 is how an API says that its login has not finished.

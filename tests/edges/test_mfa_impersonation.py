@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY
 from django.test import Client, override_settings
 from django.urls import include, path
@@ -85,6 +86,12 @@ class TestBegin:
         assert SessionEvent.objects.get(session_id=row.pk, kind="login").actor == str(
             supporter.pk
         )
+
+    def test_middleware_around_ours_finds_the_user(self, desk, member, act_as):
+        """As after any login, and by whichever of Django's two ways it asks."""
+        request = act_as(desk, member).wsgi_request
+        assert request.user == member
+        assert async_to_sync(request.auser)() == member
 
     def test_the_users_factor_was_not_shown(self, desk, member, act_as):
         """Level 1, and the methods say what it is."""
