@@ -63,7 +63,7 @@ FULL = Effort(
     seconds=1,
     turns=3,
     every_layout=True,
-    expired=300_000,
+    expired=200_000,
     idle=4,
 )
 
