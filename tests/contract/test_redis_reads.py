@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from django.core.cache import caches
 
@@ -64,7 +66,11 @@ def test_who_changes_values_is_asked(cache, redis, options):
     assert reader(cache(**django_redis(redis, **options))) is None
 
 
-def test_other_caches_are_asked(cache):
+def test_other_caches_are_asked(cache, monkeypatch):
+    """Whether django-redis is installed beside them or not."""
+    assert reader(cache(**LOCMEM)) is None
+
+    monkeypatch.setitem(sys.modules, "django_redis.client", None)
     assert reader(cache(**LOCMEM)) is None
 
 
