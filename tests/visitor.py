@@ -11,13 +11,13 @@ JSON = {"accept": "application/json"}
 
 
 class _AsyncClient(AsyncClient):
-    """Sends a test's own Cookie header in place of its own, as `Client` does."""
+    """Sends the headers of a test in place of its own, as `Client` does."""
 
     def _base_scope(self, **request):
         scope = super()._base_scope(**request)
         kept = scope["headers"].pop()
-        if kept[1] and b"cookie" not in dict(scope["headers"]):
-            scope["headers"].append(kept)
+        headers = dict([kept, *scope["headers"]] if kept[1] else scope["headers"])
+        scope["headers"] = list(headers.items())
         return scope
 
 

@@ -94,6 +94,18 @@ class TestRequests:
 
         assert found == [READ]
 
+    def test_flapping_address(self, member, clock, settings):
+        """An address that changes with each request is written once a minute."""
+        settings.SECURE_SESSIONS = {"TRUSTED_PROXIES": 1}
+        version = Session.objects.get().version
+        clock.shift(60)
+        with statements() as found:
+            for number in range(20):
+                member.get("/show/", x_forwarded_for=f"198.51.100.{number % 2}")
+
+        assert found == [READ, WRITE, *[READ] * 19]
+        assert Session.objects.get().version == version
+
     def test_modified(self, member):
         """A changed session: one UPDATE, without a transaction."""
         with statements() as found:

@@ -183,6 +183,21 @@ class TestCookies:
         assert Session.objects.count() == 1
 
 
+USER_AGENTS = ["a\x00b", "\x00" * 600, "x" * 10_000, "\xff\xfe\x80", "a\r\nb\x1b[31m"]
+
+
+@pytest.mark.parametrize("user_agent", USER_AGENTS, ids=range(len(USER_AGENTS)))
+def test_user_agent(visitor, user, user_agent):
+    """Whatever a browser calls itself, the login succeeds and the column takes it."""
+    browser = visitor()
+    browser.get(f"/enter/{user.pk}/", user_agent=user_agent)
+    stored = Session.objects.get().user_agent
+
+    assert browser.user == user.pk
+    assert len(stored) <= 512
+    assert not set(stored) & set("\x00\r\n\x1b")
+
+
 class TestFilling:
     def test_logout_of_nobody(self, visitor):
         """100 logouts without a login leave no row and set no cookie."""
@@ -196,19 +211,19 @@ class TestFilling:
 
         assert not Session.objects.exists()
 
-    def test_dead_cookies(self, visitor, user, clock):
-        """Expired cookies, as many as there are, leave no rows either."""
-        browsers = [visitor() for _ in range(3)]
-        for browser in browsers:
-            browser.enter(user)
-        count = Session.objects.count()
+    def test_dead_cookies(self, visitor, store, user, clock, settings):
+        """100 expired cookies, told why and all, leave no rows either."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": None}
+        keys = [opened(store, user).session_key for _ in range(100)]
         clock.shift(timedelta(minutes=31))
-        for browser in browsers * 3:
-            browser.get("/private/")
-            browser.get("/show/")
+        for key in keys:
+            browser = visitor()
+            for page in ("/private/", "/show/"):
+                browser.key = key
+                browser.get(page)
 
-        assert Session.objects.count() == count
-        assert SessionEvent.objects.filter(kind="idle").count() == 3
+        assert Session.objects.count() == 100
+        assert SessionEvent.objects.filter(kind="idle").count() == 100
 
 
 EVIL_NAMES = [f"\u2000{NAME}", f"{NAME}\u3000", f"\u00a0{NAME}", f"\x1c{NAME}"]

@@ -15,7 +15,8 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 
 from django_secure_sessions.middleware import SecureSessionMiddleware
 from django_secure_sessions.models import Session
-from tests.visitor import Visitor
+from tests.factories import SessionFactory
+from tests.visitor import JSON, Visitor
 
 pytestmark = pytest.mark.urls("tests.pages")
 
@@ -84,8 +85,10 @@ class TestHeaders:
         assert not cookie["max-age"]
         assert not cookie["expires"]
 
-    def test_shared_cache(self, browser, user, settings):
+    @pytest.mark.parametrize("every", [False, True])
+    def test_shared_cache(self, browser, user, settings, every):
         """Under Django's page cache no visitor gets another's page or cookie."""
+        settings.SESSION_SAVE_EVERY_REQUEST = every
         settings.MIDDLEWARE = [
             "django.middleware.cache.UpdateCacheMiddleware",
             *settings.MIDDLEWARE,
@@ -100,6 +103,57 @@ class TestHeaders:
         assert stranger.user is None
         assert stranger.data == {}
         assert stranger.key is None
+
+
+class TestLoginRequired:
+    """Under Django's LoginRequiredMiddleware, on open pages and on all others."""
+
+    @pytest.fixture(autouse=True)
+    def _everywhere(self, settings):
+        settings.MIDDLEWARE = [
+            *settings.MIDDLEWARE,
+            "django.contrib.auth.middleware.LoginRequiredMiddleware",
+        ]
+
+    @pytest.fixture
+    def expired(self, browser, user, clock):
+        SessionFactory(user=user)
+        browser.key = SessionFactory(user=user).session_key
+        clock.shift(31 * 60)
+        return browser
+
+    def test_open_page(self, expired):
+        """A page for everybody takes the owner of an expired session for nobody."""
+        assert expired.get("/open/").json() == {"user": None, "data": {}}
+
+    def test_other_page(self, expired):
+        """Any other page refuses, and says why."""
+        answer = expired.get("/show/", **JSON)
+
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "session_expired"
+
+    def test_signed_in(self, browser, user):
+        """Who is signed in sees both."""
+        browser.key = SessionFactory(user=user).session_key
+
+        assert [browser.get(page).status_code for page in ("/open/", "/show/")] == [
+            200,
+            200,
+        ]
+
+
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "JSON"])
+@pytest.mark.parametrize("page", ["/private/", "/account/sessions/", "/desk/"])
+def test_forged_host(browser, settings, page, headers):
+    """A refusal names no host, so a forged one leads nobody away."""
+    assert browser.get(page, host="evil.example", **headers).status_code == 400
+    settings.ALLOWED_HOSTS = ["*"]
+    response = browser.get(page, host="evil.example", **headers)
+
+    assert response.status_code in (302, 401)
+    assert b"evil" not in response.content
+    assert "evil" not in str(response.headers)
 
 
 class TestRefusedSaves:
