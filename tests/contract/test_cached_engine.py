@@ -336,8 +336,8 @@ FORGERIES = {
 
 class TestForgery:
     @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
-    def test_foreign_entry_is_ignored(self, on_redis, user, forge, queries):
-        """What the site did not write is no session: the database is asked."""
+    def test_foreign_entry_is_ignored(self, on_redis, user, forge, queries, caplog):
+        """What the site did not write is no session: the log says so, once a minute."""
         session = opened(on_redis, user, cart="full")
         key = caches["sessions"].client.make_key(keys_of(session.session_key).entry)
         raw = caches["sessions"].client.get_client()
@@ -345,10 +345,13 @@ class TestForgery:
 
         with queries() as asked:
             again = reopened(on_redis, session.session_key)
+        raw.set(key, forge(raw.get(key)))
+        reopened(on_redis, session.session_key)
 
         assert again["cart"] == "full"
         assert len(asked) == 1
         assert not Bomb.exploded
+        assert caplog.text.count("an entry that is not ours") == 1
 
     def test_entry_of_another_session_is_ignored(self, on_redis, user):
         """An entry can't be moved to another key, not even the same user's."""

@@ -7,11 +7,48 @@ from unittest import mock
 import pytest
 from django.db import OperationalError
 
+from django_secure_sessions import lifecycle
 from django_secure_sessions.backends import rows
 from django_secure_sessions.models import Session
 from tests.visitor import JSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Replicas:
+    """Sends reads to a replica, which must not be asked about sessions."""
+
+    def db_for_read(self, model, **hints):
+        return "replica" if model._meta.app_label == Session._meta.app_label else None
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+class TestReplicas:
+    """A replica may lag behind an end, so nobody asks it who is signed in."""
+
+    @pytest.fixture(autouse=True)
+    def _replicas(self, settings):
+        settings.DATABASE_ROUTERS = [f"{__name__}.Replicas"]
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 2}
+
+    def test_life_of_a_session(self, visitor, user, clock):
+        """Login, read, touch, save, eviction, rotation and end: all at the primary."""
+        browsers = [visitor() for _ in range(3)]
+        for browser in browsers:
+            browser.enter(user)
+            browser.get("/put/cart/full/")
+            clock.shift(61)
+
+        assert [browser.user for browser in browsers] == [None, user.pk, user.pk]
+        browsers[2].get("/rotate/")
+        assert browsers[2].data == {"cart": "full"}
+        browsers[1].get("/change-password/")
+        assert [browser.user for browser in browsers] == [None, user.pk, None]
+        lifecycle.end_all(user)
+        assert browsers[1].user is None
+        assert browsers[1].get("/private/", **JSON).json()["reason"] == "revoked"
 
 
 class TestHalfALogin:

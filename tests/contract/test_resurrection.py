@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from django.contrib.auth import SESSION_KEY
 
 from django_secure_sessions import lifecycle
+from django_secure_sessions.backends.owning import Proof
 from django_secure_sessions.exceptions import SessionEnded
 from django_secure_sessions.models import Session
 from django_secure_sessions.state import EndReason
@@ -126,6 +129,51 @@ class TestPasswordChangeAfterTheEnd:
         assert response.url.startswith("/login/")
         assert not Session.objects.filter(ended_at=None).exists()
         assert browser.user is None
+
+
+class TestSecurityFacts:
+    """A slow request holds what it loaded; meanwhile a security fact changes."""
+
+    @pytest.fixture
+    def strong(self, store, user):
+        session = opened(store, user)
+        session.elevate(Proof(2, "pwd otp mfa"))
+        return session
+
+    def save_late(self, slow, call):
+        with suppress(SessionEnded):
+            slow["cart"] = "full"
+            call(slow, "save")
+        return Session.objects.get()
+
+    def test_lost_level(self, store, strong, call):
+        """An old dictionary does not bring a second factor back that was taken away."""
+        slow = store(strong.session_key)
+        slow.items()
+        Session.objects.update(aal=1, amr="pwd")
+        row = self.save_late(slow, call)
+
+        assert (row.aal, row.amr) == (1, "pwd")
+
+    def test_new_proof(self, store, strong, call):
+        """Nor does it after the user proved less in another request."""
+        slow = store(strong.session_key)
+        slow.items()
+        strong.elevate(Proof(1, "pwd"))
+        row = self.save_late(slow, call)
+
+        assert (row.aal, row.amr) == (1, "pwd")
+        assert not lives(store, slow.session_key)
+
+    def test_login_that_waited(self, store, user, call):
+        """A dictionary from before a logout logs nobody in again."""
+        slow = opened(store, user)
+        other = store(slow.session_key)
+        del other[SESSION_KEY]
+        other.save()
+        row = self.save_late(slow, call)
+
+        assert row.user is None
 
 
 class TestAnonymous:

@@ -8,6 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session as DjangoSession
 from django.core import signing
 from django.db import OperationalError
+from django.urls import reverse
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session, SessionEvent
@@ -16,6 +17,7 @@ from django_secure_sessions.state import ClientInfo
 from tests.contract.test_login import live_ids, reasons
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
+from tests.visitor import JSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -379,6 +381,23 @@ class TestClientOfAnEnd:
         away.get("/leave/", user_agent="away")
 
         assert where("logout") == [("away", {})]
+
+
+@pytest.mark.parametrize("handler", ["wsgi", "asgi"])
+@pytest.mark.parametrize("path", ["end_session", "end_other_sessions"])
+def test_self_service_bites_at_once(pair, store, user, path):
+    """Who ends a session of their own has ended it: the next request is refused."""
+    here, there = pair
+    assert [browser.user for browser in pair] == [user.pk] * 2  # copies are warm
+    other = store(there.key)
+    other.items()
+    arguments = [other.public_id] if path == "end_session" else []
+    here.post(reverse(f"secure_sessions:{path}", args=arguments))
+    answer = there.get("/private/", **JSON)
+
+    assert answer.status_code == 401
+    assert answer.json()["reason"] == "revoked"
+    assert here.user == user.pk
 
 
 class TestImpersonation:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError
 
 from django_secure_sessions import crypto
 from django_secure_sessions.backends.owning import Proof
@@ -15,6 +16,23 @@ from tests.contract.test_resurrection import lives, opened
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GRACE = timedelta(seconds=30)
+
+
+def test_keys_that_are_taken(store, call, monkeypatch):
+    """Were each new key taken, a create would give up after three."""
+    taken = opened(store, cart="full").session_key
+    tried = []
+
+    def same():
+        tried.append(taken)
+        return taken
+
+    monkeypatch.setattr(crypto, "new_session_key", same)
+    with pytest.raises(CreateError, match="three"):
+        call(store(), "create")
+
+    assert len(tried) == 3
+    assert store(taken)["cart"] == "full"
 
 
 class TestInPlace:

@@ -82,13 +82,17 @@ breakages = pytest.mark.parametrize("breaks", [crash, hang, swallow])
 @breakages
 class TestDown:
     def test_read(self, visitor, redis, user, breaks):
-        """Who is logged in stays so, from the database."""
+        """Who is logged in stays so, from the database, for one statement more."""
         visitor.enter(user)
         assert visitor.user == user.pk
+        with CaptureQueriesContext(connection) as usual:
+            assert visitor.user == user.pk
         breaks(redis)
 
-        assert visitor.user == user.pk
-        assert visitor.user == user.pk
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as without:
+                assert visitor.user == user.pk
+            assert len(without) == len(usual) + 1
 
     def test_save(self, visitor, redis, user, breaks):
         """Data is saved, and read back."""
