@@ -32,6 +32,7 @@ ADDRESSES = {
 # These use a database of their own, or none: the run on SQLite is enough.
 APART = (
     "tests/browser",
+    "tests/test_custom_user.py",
     "tests/test_example_project.py",
     "tests/test_packaging.py",
     "tests/test_typing.py",
