@@ -111,8 +111,10 @@ class RedisServer(Server):
 class Sentinel(Server):
     """A sentinel that watches one master, under the name `name`."""
 
-    def __init__(self, master):
+    def __init__(self, master, patience=300):
         self.master = master
+        # Milliseconds without an answer after which the master counts as gone.
+        self.patience = patience
         self.name = f"sessions{master.port}"
         super().__init__()
 
@@ -121,7 +123,7 @@ class Sentinel(Server):
         config.write_text(
             f"port {self.port}\nbind 127.0.0.1\n"
             f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 1\n"
-            f"sentinel down-after-milliseconds {self.name} 300\n"
+            f"sentinel down-after-milliseconds {self.name} {self.patience}\n"
             f"sentinel failover-timeout {self.name} 1000\n"
         )
         return [REDIS, str(config), "--sentinel"]

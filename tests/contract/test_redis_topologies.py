@@ -93,8 +93,13 @@ class TestSentinel:
         server.close()
 
     @pytest.fixture
-    def sentinel(self, master, replica):
-        server = servers.Sentinel(master)
+    def patience(self):
+        """A busy machine is no reason to give a master up."""
+        return 10_000
+
+    @pytest.fixture
+    def sentinel(self, master, replica, patience):
+        server = servers.Sentinel(master, patience)
         client = redis.Redis(port=server.port)
         servers.wait_for(lambda: client.sentinel_slaves(server.name))
         client.close()
@@ -128,6 +133,7 @@ class TestSentinel:
         """The async twins read the same copies, and end them at once."""
         live_in_an_event_loop(store, user)
 
+    @pytest.mark.parametrize("patience", [300])
     def test_failover(self, store, user, master, sentinel):
         """While a replica takes over, and after, everybody stays logged in."""
         session = opened(store, user, cart="full")
