@@ -76,6 +76,20 @@ def opened(store, user=None, **data):
     return reopened(store, session.session_key)
 
 
+def empty_caches():
+    """
+    Drop whatever this run has cached.
+
+    Keys are deleted by prefix on Redis, because a flush of the whole database would
+    empty the cache of a run beside this one.
+    """
+    for cache in caches.all(initialized_only=True):
+        if hasattr(cache, "delete_pattern"):
+            cache.delete_pattern("*")
+        else:
+            cache.clear()
+
+
 def lapse(session):
     """Drop a session's copy, as the cache does in time: it knows no moved clock."""
     digest = crypto.resolve(session.session_key).digest

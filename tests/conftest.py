@@ -6,12 +6,12 @@ from datetime import datetime, timezone
 
 import pytest
 from django.conf import settings
-from django.core.cache import caches
 from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests import dumps
+from tests.cached import empty_caches
 from tests.factories import UserFactory
 from tests.needs import lacking, need
 
@@ -63,17 +63,9 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def _empty_caches():
-    """Start each test with caches that remember no other test.
-
-    Keys are deleted by prefix on Redis, because a flush of the whole database
-    would empty the cache of a run beside this one.
-    """
+    """Start each test with caches that remember no other test."""
     yield
-    for cache in caches.all(initialized_only=True):
-        if hasattr(cache, "delete_pattern"):
-            cache.delete_pattern("*")
-        else:
-            cache.clear()
+    empty_caches()
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import pytest
-from django.core.cache import caches
 from django.db import connection
 
 from django_secure_sessions.backends import conflicts
 from django_secure_sessions.models import Session, SessionEvent
 from tests import servers
-from tests.cached import LOCMEM, cached_engine
+from tests.cached import LOCMEM, cached_engine, empty_caches
 from tests.concurrency.threads import together, watching
 from tests.factories import UserFactory
 from tests.needs import need
@@ -54,7 +53,7 @@ def engine(request, settings):
     on_cache = request.param == "cached_db"
     with cached_engine(settings, **LOCMEM) if on_cache else nullcontext():
         yield request.param
-        caches["sessions"].clear()
+        empty_caches()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.cache import caches
 from django.db import OperationalError
 
 from django_secure_sessions import events
+from tests import cached
 from tests.django_suites.run import ENGINES
 from tests.visitor import Visitor
 
@@ -54,14 +54,7 @@ def visitor(handler, settings):
 def empty_caches():
     """Return what empties the caches: a copy there hides what became of a row."""
 
-    def empty():
-        for cache in caches.all():
-            if hasattr(cache, "delete_pattern"):
-                cache.delete_pattern("*")
-            else:
-                cache.clear()
-
-    return empty
+    return cached.empty_caches
 
 
 @pytest.fixture

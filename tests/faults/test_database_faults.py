@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 from django.conf import settings as site
 from django.contrib.auth import get_user_model
-from django.core.cache import caches
 from django.db import OperationalError, connection, connections
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.backends import db
 from django_secure_sessions.models import Session
 from tests import servers
-from tests.cached import LOCMEM, cached_engine, opened, reopened
+from tests.cached import LOCMEM, cached_engine, empty_caches, opened, reopened
 from tests.visitor import Visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +53,7 @@ def down():
 
 def cool():
     """Have the cached engine ask the database."""
-    caches["sessions"].clear()
+    empty_caches()
 
 
 class TestDatabaseDown:

@@ -6,14 +6,13 @@ from contextlib import ExitStack
 
 import pytest
 from django.conf import settings as site
-from django.core.cache import caches
 from django.db import connection
 
 from django_secure_sessions import lifecycle
 from django_secure_sessions.backends import db
 from django_secure_sessions.models import Session
 from tests import servers
-from tests.cached import LOCMEM, cached_engine
+from tests.cached import LOCMEM, cached_engine, empty_caches
 from tests.factories import UserFactory
 from tests.visitor import Visitor
 
@@ -75,7 +74,7 @@ def visitor(request, settings):
     else:
         with cached_engine(settings, **LOCMEM):
             yield Visitor()
-            caches["sessions"].clear()
+            empty_caches()
 
 
 def test_crash_and_recovery(visitor, primary, connected):
@@ -85,7 +84,7 @@ def test_crash_and_recovery(visitor, primary, connected):
     visitor.get("/put/cart/full/")
     key = visitor.key
     primary.kill()
-    caches["sessions"].clear()
+    empty_caches()
 
     for page in ("/show/", "/put/cart/empty/", "/show/"):
         response = visitor.get(page)
