@@ -11,27 +11,15 @@ from . import lifecycle, policy
 from .backends.base import TrackedSession
 from .devices import device_label, location
 from .models import SessionEvent
-from .state import EndReason, Rules, Stamps
+from .state import EndReason, Rules, Stamped, Stamps
 
 # Events of a user's own history, at most.
 HISTORY_LENGTH = 20
 
 
-class Judged(Protocol):
+class Judged(Stamped, Protocol):
     """What a deadline follows from: a row of the table, in whichever form."""
 
-    @property
-    def user_id(self) -> Any: ...
-    @property
-    def authenticated_at(self) -> datetime | None: ...
-    @property
-    def last_activity(self) -> datetime: ...
-    @property
-    def expires_at(self) -> datetime: ...
-    @property
-    def ended_at(self) -> datetime | None: ...
-    @property
-    def end_reason(self) -> str: ...
     @property
     def idle_seconds(self) -> int | None: ...
     @property

@@ -12,7 +12,7 @@ from django_secure_sessions.backends.redis_reads import reader
 from tests import servers
 from tests.cached import LOCMEM, django_redis
 
-pytestmark = pytest.mark.skipif(servers.REDIS is None, reason="no redis-server here")
+pytestmark = pytest.mark.needs("redis-server")
 
 VALUES = {"a": b"E\x01\x00\xff", "b": b"12", "c": b""}
 
