@@ -9,7 +9,6 @@ from asgiref.sync import async_to_sync
 from django.db import OperationalError
 
 from django_secure_sessions import events
-from tests import cached
 from tests.django_suites.run import ENGINES
 from tests.visitor import Visitor
 
@@ -48,13 +47,6 @@ def visitor(handler, settings):
     """Return what makes visitors: browsers on the engine and handler in use."""
     settings.ROOT_URLCONF = "tests.pages"
     return lambda: Visitor(asgi=handler == "asgi")
-
-
-@pytest.fixture
-def empty_caches():
-    """Return what empties the caches: a copy there hides what became of a row."""
-
-    return cached.empty_caches
 
 
 @pytest.fixture

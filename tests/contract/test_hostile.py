@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from django_secure_sessions import crypto
 from django_secure_sessions.models import Session, SessionEvent
+from tests.cached import empty_caches
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import UserFactory
 
@@ -295,7 +296,7 @@ class TestTamperedRows:
         assert session.session_key not in caplog.text
         assert Session.objects.filter(pk=session.public_id).exists()
 
-    def test_flipped_bit(self, store, sessions, caplog, empty_caches):
+    def test_flipped_bit(self, store, sessions, caplog):
         """A corrupt payload is one log line and a stranger, never a 500."""
         session = sessions[1]
         row = Session.objects.get(pk=session.public_id)
@@ -307,14 +308,14 @@ class TestTamperedRows:
         self.assert_unusable(store, session, caplog)
 
     @pytest.mark.parametrize("data", [b"", b"x", b"x" * 12, b"x" * 1000])
-    def test_rubbish(self, store, sessions, caplog, data, empty_caches):
+    def test_rubbish(self, store, sessions, caplog, data):
         """The same for bytes that never were a payload."""
         Session.objects.filter(pk=sessions[1].public_id).update(data=data)
         empty_caches()
 
         self.assert_unusable(store, sessions[1], caplog)
 
-    def test_swapped_payload(self, store, sessions, caplog, empty_caches):
+    def test_swapped_payload(self, store, sessions, caplog):
         """An administrator's payload, copied into one's own row, does not open."""
         admin, own = sessions
         stolen = Session.objects.get(pk=admin.public_id).data
@@ -323,7 +324,7 @@ class TestTamperedRows:
 
         self.assert_unusable(store, own, caplog)
 
-    def test_swapped_digest(self, store, sessions, caplog, empty_caches):
+    def test_swapped_digest(self, store, sessions, caplog):
         """A row that was given another's digest does not open to the other's key."""
         admin, own = sessions
         digest = Session.objects.get(pk=own.public_id).key_digest
@@ -333,7 +334,7 @@ class TestTamperedRows:
 
         assert not lives(store, own.session_key)
 
-    def test_page(self, visitor, user, empty_caches):
+    def test_page(self, visitor, user):
         """The browser with such a session is anonymous, and may log in anew."""
         browser = visitor()
         browser.enter(user)
