@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -26,16 +27,27 @@ POSTGRESQL = shutil.which("initdb") or max(
     map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None
 )
 START_TIMEOUT = 60  # seconds
+# Below those that Linux gives to outgoing connections, as is each of them + 10000.
+PORTS = range(12768, 22768)
 
 
 def free_port():
-    """Return a port nobody listens on. Redis Cluster needs port + 10000 too."""
+    """Return a port that nobody listens on, nor on the one 10000 above it."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port + 10000 < 65536:
+        # Not `random`: its seed, and so its choice, is the same in parallel runs.
+        port = secrets.choice(PORTS)
+        # The second is where the nodes of a Redis Cluster talk to each other.
+        if is_free(port) and is_free(port + 10000):
             return port
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Server:
@@ -48,21 +60,29 @@ class Server:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="server_"))
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def command(self):
         raise NotImplementedError
 
     def start(self):
         """Start, for the first time or again, and wait for the port to answer."""
-        self.process = subprocess.Popen(  # noqa: S603 - the programs named above
-            self.command(),
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self.identity,
-        )
-        wait_for(self.answers)
+        log = self.folder / "log"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - the programs named above
+                self.command(),
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **self.identity,
+            )
+        wait_for(lambda: self.process.poll() is not None or self.answers())
+        if self.process.returncode is not None:
+            raise RuntimeError(f"the server ended at once: {log.read_text()}")
 
     def answers(self):
         try:
@@ -84,7 +104,8 @@ class Server:
         self.process.send_signal(signal.SIGCONT)
 
     def close(self):
-        self.kill()
+        if self.process is not None:
+            self.kill()
         shutil.rmtree(self.folder)
 
 
@@ -133,8 +154,10 @@ class RedisCluster:
     """Three masters that share the slots, and no replicas."""
 
     def __init__(self):
-        self.nodes = [RedisServer("--cluster-enabled", "yes") for _ in range(3)]
+        self.nodes = []
         try:
+            for _ in range(3):
+                self.nodes.append(RedisServer("--cluster-enabled", "yes"))
             self._join()
         except BaseException:
             self.close()
@@ -159,8 +182,7 @@ class RedisCluster:
 
     def close(self):
         for node in self.nodes:
-            if node.process.poll() is None:
-                node.close()
+            node.close()
 
 
 def is_whole(client):
@@ -243,7 +265,7 @@ class PostgresServer(Server):
         self._run("pg_ctl", "promote")
 
     def close(self):
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             # Unlike a killed one, it ends its children before itself.
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
