@@ -45,6 +45,9 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "ON_PASSWORD_CHANGE": "end_others",
         "ON_DEACTIVATE": "end_all",
         "IMPERSONATION": "django_secure_sessions.roles.impersonator",
+        # Notices
+        "NEW_DEVICE": "log",
+        "NOTIFY": "django_secure_sessions.notices.send_mail",
         # The second factor
         "MFA_ISSUER": "",
         "MFA_WINDOW": 1,
@@ -55,7 +58,6 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "MFA_TRUSTED_DEVICE_AGE": None,
         "MFA_ON_CHANGE": "end_others",
         "MFA_RP_ID": "",
-        "MFA_NOTIFY": "django_secure_sessions.mfa.notices.send_mail",
         "RECENT_AUTH": timedelta(minutes=15),
         # Answers
         "ROLES": "django_secure_sessions.roles.default_roles",
@@ -167,6 +169,15 @@ class Settings:
         return str(self.get("ON_DEACTIVATE"))
 
     @property
+    def new_device(self) -> str:
+        return str(self.get("NEW_DEVICE"))
+
+    @property
+    def notify(self) -> Callable[[Any], None] | None:
+        """What tells a user of a ``SessionEvent``; ``None`` tells nobody."""
+        return self._imported("NOTIFY")
+
+    @property
     def mfa_issuer(self) -> str:
         """The site's name in an authenticator app; ``""`` for the host's."""
         return str(self.get("MFA_ISSUER"))
@@ -208,11 +219,6 @@ class Settings:
     def mfa_rp_id(self) -> str:
         """The domain that security keys are bound to; ``""`` for the host's."""
         return str(self.get("MFA_RP_ID"))
-
-    @property
-    def mfa_notify(self) -> Callable[[Any], None] | None:
-        """What tells a user of a ``SessionEvent``; ``None`` tells nobody."""
-        return self._imported("MFA_NOTIFY")
 
     @property
     def recent_auth(self) -> timedelta:

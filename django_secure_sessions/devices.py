@@ -52,7 +52,7 @@ def location(ip: str | None) -> str:
     does. A private, reserved or hashed address is nowhere.
     """
     path = getattr(settings, "GEOIP_PATH", None)
-    if not path or not ip or not _is_public(ip):
+    if not path or not ip or not is_public(ip):
         return ""
     database = _open_database(str(path))
     if database is None:
@@ -79,7 +79,8 @@ def _rare_browser(user_agent: str) -> str:
     return VARIANT.sub(" ", found.family).strip() if found else ""
 
 
-def _is_public(ip: str) -> bool:
+def is_public(ip: str) -> bool:
+    """Whether an address is one of the Internet's, and so could have a place."""
     try:
         return ip_address(ip).is_global
     except ValueError:

@@ -11,13 +11,13 @@ from django.db.models.signals import post_delete, post_save, pre_delete, pre_sav
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import events, lifecycle, passwords
+from . import events, lifecycle, new_devices, notices, passwords
 from .backends import ending
 from .backends.base import TrackedSession
 from .backends.owning import Proof
 from .client import identify
 from .conf import conf
-from .mfa import devices, factors, notices, pending
+from .mfa import devices, factors, pending
 from .models import Session, SessionEvent
 from .signals import event_recorded
 from .state import EndReason, EventKind
@@ -181,7 +181,8 @@ def _password_changed(user: Any, policy: str) -> None:
 
 
 def recorded(sender: Any, event: SessionEvent, **kwargs: Any) -> None:
-    """Tell a user what happened to the second factor."""
+    """Look whether a login came from a new device, and tell users what they should."""
+    new_devices.note(event)
     notices.notify(event)
 
 

@@ -13,6 +13,10 @@ from django.dispatch import Signal
 # Arguments: session_id (UUID), user_id, aal (int), client (ClientInfo)
 session_authenticated = Signal()
 
+# A user signed in with a device not known to be theirs. Once per such login.
+# Arguments: session_id (UUID), user_id, client (ClientInfo)
+new_device_seen = Signal()
+
 # A session ended, for whatever reason. Close what depends on it (sockets, tokens).
 # Arguments: session_id (UUID), user_id, reason (str), actor (str)
 session_ended = Signal()

@@ -50,6 +50,7 @@ class EventKind(str, Enum):
 
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
+    NEW_DEVICE = "new_device"
     LOGOUT = "logout"
     IDLE = "idle"
     ABSOLUTE = "absolute"

@@ -19,6 +19,7 @@ conf
 crypto client policy data limits devices http
 models migrations
 events
+new_devices notices
 backends
 lifecycle
 mfa

@@ -47,9 +47,9 @@ class Visitor:
     def post(self, path, data=None, **headers):
         return self._send("post", path, data or {}, headers=headers)
 
-    def enter(self, user):
+    def enter(self, user, **headers):
         """Log in on a page, through `login()` or, under ASGI, `alogin()`."""
-        response = self.get(f"/{'a' * self.asgi}enter/{user.pk}/")
+        response = self.get(f"/{'a' * self.asgi}enter/{user.pk}/", **headers)
         assert response.status_code == 200
         return response
 

@@ -140,6 +140,7 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
@@ -152,6 +153,11 @@ class Migration(migrations.Migration):
                 "verbose_name": "session event",
                 "verbose_name_plural": "session events",
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(
+                        fields=["user", "at"], name="secure_sessions_events_by_user"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

@@ -24,6 +24,8 @@ class SessionEvent(models.Model):
         related_name="+",
         verbose_name=_("user"),
         db_constraint=False,
+        # The composite index below starts with the same column.
+        db_index=False,
     )
     username = models.CharField(_("username"), max_length=254, blank=True)
     # No foreign key: the history outlives the row.
@@ -37,6 +39,9 @@ class SessionEvent(models.Model):
         verbose_name = _("session event")
         verbose_name_plural = _("session events")
         default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["user", "at"], name="secure_sessions_events_by_user")
+        ]
 
     def __str__(self) -> str:
         at = timezone.localtime(self.at) if timezone.is_aware(self.at) else self.at

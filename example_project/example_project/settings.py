@@ -68,6 +68,7 @@ SECURE_SESSIONS = {
     "LIMIT_STRATEGY": "evict_oldest",
     "IDLE_TIMEOUT": timedelta(minutes=30),
     "ABSOLUTE_TIMEOUT": timedelta(hours=12),
+    "NEW_DEVICE": "notify",
     "API_PREFIXES": ("/api/", "/account/api/"),
     # The site's name in an authenticator app, and over the recovery codes.
     "MFA_ISSUER": "Tidemark",
@@ -145,7 +146,7 @@ CONTENT_SECURITY_POLICY = {
     "frame-ancestors": "'none'",
 }
 
-# Notices about second factors; the demo prints them in the terminal.
+# Notices about new devices and second factors; the demo prints them in the terminal.
 if django.VERSION >= (6, 1):
     MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 else:

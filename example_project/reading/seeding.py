@@ -19,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate, login
 from django.contrib.auth.models import Permission, User
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.utils import timezone
 
 from django_secure_sessions.conf import conf
@@ -62,7 +62,11 @@ def seed() -> Seeded:
     Run again it adds nothing, until the live sessions have expired.
     """
     seeded = Seeded()
-    # Invented events are no news for the console.
+    # Invented events are no news for the console, neither as lines nor as mail.
+    quiet = override_settings(
+        SECURE_SESSIONS={**settings.SECURE_SESSIONS, "NOTIFY": None}
+    )
+    quiet.enable()
     logging.disable(logging.INFO)
     try:
         for account in ACCOUNTS:
@@ -78,6 +82,7 @@ def seed() -> Seeded:
                 seeded.sessions += _play(user, [v for v in visits if not v.end])
     finally:
         logging.disable(logging.NOTSET)
+        quiet.disable()
     return seeded
 
 
@@ -157,5 +162,6 @@ def _move_back(session_id: UUID, *, began: datetime, seen: datetime) -> None:
     )
     sessions.ended().update(ended_at=seen)
     events = SessionEvent.objects.filter(session_id=session_id)
-    events.filter(kind=EventKind.LOGIN).update(at=began)
-    events.exclude(kind=EventKind.LOGIN).update(at=seen)
+    arrivals = (EventKind.LOGIN, EventKind.NEW_DEVICE)
+    events.filter(kind__in=arrivals).update(at=began)
+    events.exclude(kind__in=arrivals).update(at=seen)

@@ -240,7 +240,7 @@ class TestNotices:
         assert "was not sent" in caplog.text
         assert member.email not in caplog.text
 
-    @override_settings(SECURE_SESSIONS={"MFA_NOTIFY": None})
+    @override_settings(SECURE_SESSIONS={"NOTIFY": None})
     def test_a_site_can_do_without(self, member):
         """No mails, and the signal is still there for whoever listens."""
         heard = []

@@ -1,8 +1,8 @@
 """
-Tell people by e-mail what happened to their second factor.
+Tell people by e-mail what happened to their account.
 
 Heard through ``event_recorded``, so after the commit. A mail that can't be sent is
-logged and changes nothing; ``MFA_NOTIFY`` names what sends instead, a task, say.
+logged and changes nothing; ``NOTIFY`` names what sends instead, a task, say.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from django_secure_sessions.conf import conf
-from django_secure_sessions.models import SessionEvent
-from django_secure_sessions.state import EventKind
+from .conf import conf
+from .devices import device_label, is_public, location
+from .models import SessionEvent
+from .state import EventKind
 
 logger = logging.getLogger("django_secure_sessions")
 
 TEXTS: dict[str, str | Promise] = {
+    EventKind.NEW_DEVICE.value: _(
+        "Somebody signed in to your account with a device, or a browser, that it was "
+        "not used with before."
+    ),
     EventKind.MFA_ENROLLED.value: _("A second factor was added to your account."),
     EventKind.MFA_REMOVED.value: _("A second factor was removed from your account."),
     EventKind.MFA_RESET.value: _(
@@ -51,9 +56,11 @@ def notify(event: SessionEvent) -> None:
     """Have the owner told of an event that is worth a notice. Never raises."""
     if event.kind not in TEXTS or event.user_id is None:
         return
+    if event.kind == EventKind.NEW_DEVICE and conf.new_device != "notify":
+        return
     if event.kind == EventKind.MFA_RESET and event.session_id is not None:
         return  # a session that the reset ended; the reset has a notice of its own
-    send = conf.mfa_notify
+    send = conf.notify
     if send is None:
         return
     try:
@@ -79,11 +86,22 @@ def send_mail(event: SessionEvent) -> None:
         "event": event,
         "user": user,
         "text": TEXTS[event.kind],
+        # Mail programs link what looks like a host, and the client chose this text.
+        "device": device_label(event.user_agent).replace(".", " "),
+        "address": _address(event.ip_address or ""),
         "sessions_path": _sessions_path(),
     }
-    subject = render_to_string("secure_sessions/mfa/notice_subject.txt", context)
-    body = render_to_string("secure_sessions/mfa/notice.txt", context)
+    subject = render_to_string("secure_sessions/notice_subject.txt", context)
+    body = render_to_string("secure_sessions/notice.txt", context)
     EmailMessage(" ".join(subject.split()), body, to=[address]).send()
+
+
+def _address(ip: str) -> str:
+    """Return an address with its place, ``""`` for a digest, which tells nobody."""
+    if ip.startswith("h:"):
+        return ""
+    place = location(ip) if is_public(ip) else _("a private network")
+    return f"{ip} ({place})" if ip and place else ip
 
 
 def _sessions_path() -> str:
