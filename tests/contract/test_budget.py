@@ -15,7 +15,7 @@ from django_secure_sessions import lifecycle
 from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.models import Session
 from tests.contract.test_resurrection import opened
-from tests.factories import SessionRowFactory, UserFactory
+from tests.factories import EventFactory, SessionRowFactory, UserFactory
 from tests.visitor import Visitor
 
 # Outside a transaction of the test, whose savepoints would be counted.
@@ -132,6 +132,7 @@ class TestRequests:
 
 FACTOR, BEGIN, COMMIT = ("SELECT", "Authenticator"), ("BEGIN",), ("COMMIT",)
 LOCK, HISTORY = ("INSERT", "UserSecurity"), ("INSERT", "SessionEvent")
+LOOK_BACK = ("SELECT", "SessionEvent")
 
 
 class TestLogin:
@@ -139,7 +140,8 @@ class TestLogin:
     One transaction of four statements: lock, bind, look at the others, history.
 
     Five where somebody must leave. Before it: one asks for a second factor; and where
-    the browser had a session, it was read, and `login()` gave it a new key.
+    the browser had a session, it was read, and `login()` gave it a new key. After it:
+    one asks whether the device is new, and another writes that down.
     """
 
     @pytest.fixture(params=["new browser", "known browser"])
@@ -162,7 +164,21 @@ class TestLogin:
 
     def test_first(self, login):
         """Nobody has to leave: four statements in the transaction."""
+        assert login() == [BEGIN, LOCK, "bind", READ, HISTORY, COMMIT, LOOK_BACK]
+
+    def test_without_a_look_at_the_device(self, login, settings):
+        """NEW_DEVICE "off" takes back what it costs."""
+        settings.SECURE_SESSIONS = {"NEW_DEVICE": "off"}
+
         assert login() == [BEGIN, LOCK, "bind", READ, HISTORY, COMMIT]
+
+    def test_on_a_new_device(self, login, user):
+        """A new device is one INSERT more, after the commit as well."""
+        before = timezone.now() - timedelta(days=1)
+        EventFactory(user=user, user_agent="curl/8.5.0", at=before)
+        after = [LOOK_BACK, HISTORY]
+
+        assert login() == [BEGIN, LOCK, "bind", READ, HISTORY, COMMIT, *after]
 
     @pytest.mark.parametrize("others", [3, 40])
     def test_with_evictions(self, login, user, settings, others):
@@ -172,7 +188,9 @@ class TestLogin:
             opened(SessionStore, user)
         settings.SECURE_SESSIONS = {"MAX_SESSIONS": 3}
 
-        assert login() == [BEGIN, LOCK, "bind", READ, WRITE, HISTORY, COMMIT]
+        during = [LOCK, "bind", READ, WRITE, HISTORY]
+
+        assert login() == [BEGIN, *during, COMMIT, LOOK_BACK]
 
 
 class TestEnds:
