@@ -26,8 +26,8 @@ logger = logging.getLogger("django_secure_sessions")
 
 TEXTS: dict[str, str | Promise] = {
     EventKind.NEW_DEVICE.value: _(
-        "Somebody signed in to your account with a device, or a browser, that it was "
-        "not used with before."
+        "Somebody signed in to your account with a device or a browser that we did "
+        "not know as yours."
     ),
     EventKind.MFA_ENROLLED.value: _("A second factor was added to your account."),
     EventKind.MFA_REMOVED.value: _("A second factor was removed from your account."),

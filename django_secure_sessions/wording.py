@@ -48,7 +48,7 @@ EVENT_TEXTS: Texts = {
     **END_TEXTS,
     EventKind.LOGIN.value: _("Signed in"),
     EventKind.LOGIN_FAILED.value: _("Sign-in failed"),
-    EventKind.NEW_DEVICE.value: _("First sign-in from this device"),
+    EventKind.NEW_DEVICE.value: _("Signed in from a new device"),
     EventKind.LIMIT_REJECTED.value: _("Sign-in refused: too many sessions"),
     EventKind.CLIENT_CHANGED.value: _("Used from another connection or browser"),
     EventKind.MFA_REQUIRED.value: _("Second factor asked for"),
