@@ -29,7 +29,7 @@ def note(event: SessionEvent) -> None:
     lock. The first login of a user, and one of somebody else who acts as the user,
     is never from a new device.
     """
-    if event.kind != EventKind.LOGIN.value or event.actor or conf.new_device == "off":
+    if event.kind != EventKind.LOGIN or event.actor or conf.new_device == "off":
         return
     if not _is_new(event):
         return

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_secure_sessions import new_devices
+from django_secure_sessions import lifecycle, new_devices
 from django_secure_sessions.backends.retention import purge
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import new_device_seen
@@ -342,6 +342,23 @@ class TestMail:
         assert browser.user == user.pk
         assert "A notice of new_device to user" in caplog.text
         assert user.email not in caplog.text
+
+
+def test_receiver_ends_the_session(sign_in):
+    """A site that trusts no new device ends its session when it hears of it."""
+
+    def end(session_id, **told):
+        lifecycle.end(session_id)
+
+    sign_in()
+    new_device_seen.connect(end)
+    try:
+        browser = sign_in(LINUX_CHROME)
+    finally:
+        new_device_seen.disconnect(end)
+
+    assert browser.user is None
+    assert Session.objects.get(user_agent=LINUX_CHROME).end_reason == "revoked"
 
 
 class TestFailures:
