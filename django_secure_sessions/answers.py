@@ -28,13 +28,17 @@ from django.utils.http import (
 )
 from django.utils.translation import gettext_lazy as _
 
+from . import overview
 from .conf import conf
-from .mfa import pending
+from .exceptions import NothingPending
+from .mfa import pending, room
 from .state import SPEAKS_JSON, Demand, EndReason
 
 ENDED_PARAMETER = "session_ended"
 # On the way to a proof: what was sent was not taken, and has to be sent again.
 UNSENT_PARAMETER = "unsent"
+# Where somebody who finds no room chooses which sessions end.
+CHOICE = "secure_sessions:choose_sessions"
 # An Accept header is read up to here, so that a hostile one costs nothing.
 ACCEPT_READ = 512
 
@@ -129,14 +133,18 @@ def authentication_required(request: HttpRequest) -> HttpResponse:
     """
     Nobody is signed in: 401, or the login page and back here.
 
-    To whoever has given the password already: the second factor, and back here.
+    To whoever has given the password already: what the login waits for, and back here.
     """
-    if pending.is_waiting(request.session, timezone.now()):
+    if pending.waits_for(request.session, timezone.now()):
         return login_pending(request, request.get_full_path())
     if prefers_json(request):
-        detail = _("Authentication is required.")
-        return refusal(401, "authentication_required", detail)
+        return _nobody()
     return to_login(request)
+
+
+def _nobody() -> JsonResponse:
+    detail = _("Authentication is required.")
+    return refusal(401, "authentication_required", detail)
 
 
 def permission_denied(request: HttpRequest) -> HttpResponse:
@@ -149,15 +157,40 @@ def permission_denied(request: HttpRequest) -> HttpResponse:
 
 def login_pending(request: HttpRequest, back: object) -> HttpResponse:
     """
-    The password was right, and the second factor has yet to be shown.
+    The password was right; the second factor has yet to be shown, or room be made.
 
     ``back`` is where to go then; an address of another site counts for nothing.
     """
+    if pending.waits_for(request.session, timezone.now()) == pending.ROOM:
+        return _choice_due(request, back)
     url = reverse("secure_sessions:mfa_verify")
     if prefers_json(request):
         detail = _("Enter the code of your second factor.")
         return refusal(401, "mfa_required", detail, url=url)
     return HttpResponseRedirect(_with_next(url, safe_next(request, back)))
+
+
+def has_choice_page() -> bool:
+    """Whether the site includes the page that a login can wait for room at."""
+    try:
+        return bool(reverse(CHOICE))
+    except NoReverseMatch:
+        return False
+
+
+def _choice_due(request: HttpRequest, back: object) -> HttpResponse:
+    url, now = reverse(CHOICE), timezone.now()
+    if not prefers_json(request):
+        return HttpResponseRedirect(_with_next(url, safe_next(request, back)))
+    try:
+        _half, user = room.find(request.session, now)  # type: ignore[arg-type]
+    except NothingPending:
+        return _nobody()
+    detail = _(
+        "You are signed in on as many devices as allowed. Choose which to sign out."
+    )
+    asked = overview.choice(user, now).as_json()
+    return refusal(409, "session_limit_reached", detail, url=url, **asked)
 
 
 def demanded(request: HttpRequest, lack: Demand) -> HttpResponse:

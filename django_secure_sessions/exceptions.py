@@ -29,14 +29,18 @@ class SessionLimitReached(SecureSessionsError):
     """
     A login was refused because the user has as many live sessions as allowed.
 
-    Raised by the ``reject`` strategy only. ``limit`` is the number allowed,
-    ``retry_at`` the moment the first of the live ones ends by itself.
+    Raised by the strategies ``reject`` and ``ask`` only. ``limit`` is the number
+    allowed, ``retry_at`` the moment the first of the live ones ends by itself, and
+    ``asks`` whether the user may choose which of them to end.
     """
 
-    def __init__(self, limit: int, retry_at: datetime | None = None) -> None:
+    def __init__(
+        self, limit: int, retry_at: datetime | None = None, *, asks: bool = False
+    ) -> None:
         super().__init__(f"The limit of {limit} live sessions is reached.")
         self.limit = limit
         self.retry_at = retry_at
+        self.asks = asks
 
 
 class ClockMistrusted(SecureSessionsError):
@@ -76,7 +80,7 @@ class SessionDataError(SecureSessionsError, TypeError):
 
 
 class SecondFactorError(SecureSessionsError):
-    """Base class of what a second factor may be refused with."""
+    """Base class of what a step of a login, or a step-up, may be refused with."""
 
 
 class MalformedCode(SecondFactorError, ValueError):
@@ -114,8 +118,15 @@ class FactorsDisabled(AttemptsExhausted):
     """Too many failures in a row: only an administrator's reset helps."""
 
 
-class NothingPending(SecondFactorError):
-    """No login is waiting for a second factor, or not any more."""
+class MalformedChoice(SecondFactorError, ValueError):
+    """What was sent names something else than sessions of the user."""
 
     def __init__(self) -> None:
-        super().__init__("No login is waiting for a second factor.")
+        super().__init__("Not a choice among the user's sessions.")
+
+
+class NothingPending(SecondFactorError):
+    """No login is waiting for this step, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("No login is waiting for this step.")

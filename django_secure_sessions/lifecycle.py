@@ -11,6 +11,7 @@ whose request is being served, and outside of any the session's own.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextvars import ContextVar, Token
 from datetime import datetime
 from typing import Any
@@ -147,7 +148,8 @@ def _end(
             done = end_rows(
                 owned, reason, now=now, actor=actor, client=client, using=using
             )
-            _distrust(owned, now)
+            users = {row.user_id for row in owned}
+            distrust(users, [row.id for row in owned], now)
             return done
 
     count = retried(end_owned, using)
@@ -164,18 +166,20 @@ def _trusted() -> models.QuerySet[TrustedDevice] | None:
     return TrustedDevice._base_manager.using(rows.alias())
 
 
-def _distrust(ended: list[Row], now: datetime) -> None:
+def distrust(
+    users: Collection[Any], session_ids: Collection[UUID], now: datetime
+) -> None:
     """
-    Make the browsers that ended sessions were in show a code again.
+    Make the browsers that sessions of these users were in show a code again.
 
-    Whoever has no session left has ended them all: then it is every browser.
+    For sessions that ended from another place. Whoever has none left has ended them
+    all: then it is every browser.
     """
     trusted = _trusted()
-    if trusted is None or not ended:
+    if trusted is None or not session_ids:
         return
-    users = {row.user_id for row in ended}
     trusted = trusted.filter(user_id__in=users)
-    trusted.filter(session_id__in=[row.id for row in ended]).delete()
+    trusted.filter(session_id__in=session_ids).delete()
     live = Session._base_manager.using(rows.alias()).filter(user_id__in=users)
     left = live.filter(ended_at=None, expires_at__gt=now).values_list("user_id")
     trusted.exclude(user_id__in=[user_id for (user_id,) in left.distinct()]).delete()

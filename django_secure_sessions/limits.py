@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -24,14 +24,22 @@ class Candidate(Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
-def choose_victims(others: Sequence[C], limit: int, strategy: LimitStrategy) -> list[C]:
+def choose_victims(
+    others: Sequence[C],
+    limit: int,
+    strategy: LimitStrategy,
+    chosen: Collection[UUID] = (),
+) -> list[C]:
     """
-    Return those of ``others`` that must end so that one more session fits.
+    Return those of ``others`` that end so that one more session fits.
 
     ``others`` are the user's live sessions without the new one, which therefore
     never leaves itself. As many are chosen as it takes: a lowered limit is met in
-    one login. ``REJECT`` has no victims; the caller compares the counts.
+    one login. ``REJECT`` has no victims, ``ASK`` those that the user has ``chosen``,
+    which may be too few; the caller compares the counts.
     """
+    if strategy is LimitStrategy.ASK:
+        return [other for other in others if other.id in chosen]
     excess = len(others) + 1 - limit
     if excess <= 0 or strategy is LimitStrategy.REJECT:
         return []

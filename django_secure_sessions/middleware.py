@@ -11,8 +11,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured
@@ -25,12 +24,12 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import http_date
 
-from . import answers, lifecycle
+from . import answers, lifecycle, request_user
 from .backends.base import TrackedSession
 from .client import identify
 from .conf import conf
 from .exceptions import SessionEnded, SessionLimitReached
-from .mfa import impersonation, pending
+from .mfa import impersonation, pending, room
 from .mfa.enforcement import Duty, duty
 from .state import ENROLMENT, PASSIVE, Demand, EndReason
 
@@ -172,15 +171,6 @@ def _was_left_alone(request: HttpRequest) -> bool:
     return not settings.SESSION_SAVE_EVERY_REQUEST
 
 
-def _give_back_user(request: HttpRequest, user: Any) -> None:
-    """Let the middleware around us find whom the request was taken from."""
-
-    async def auser() -> Any:
-        return user
-
-    request.user, request.auser = user, auser
-
-
 def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """
     Replace what a login view says to a user who has a second factor to show.
@@ -191,7 +181,8 @@ def _half_done(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     if response.status_code >= 500:
         return response
     if impersonation.admit(session):
-        _give_back_user(request, session.login_user)
+        # The middleware around us finds whom the request was taken from.
+        request_user.give(request, session.login_user)
         return response
     pending.record(session.login_user, identify(request), timezone.now())
     # 401 is how an API says that its login has not finished.
@@ -298,13 +289,17 @@ def _after_refusal(
         # rolled back may have made it good again. The next request will tell.
         patch_vary_headers(response, ("Cookie",))
         return response
-    return _refused(request, error)
+    return _refused(request, error, response.get("Location"))
 
 
-def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
+def _refused(
+    request: HttpRequest, error: Exception, back: object = None
+) -> HttpResponseBase:
     session: Any = request.session
     if isinstance(error, SessionLimitReached):
-        request.user = AnonymousUser()
+        request_user.take_away(request)
+        if error.asks and (asked := _asked(request, back)) is not None:
+            return asked
         refused = answers.limit_reached(request, error.limit, error.retry_at)
         if session.is_stored:
             # The visitor goes on as before, under the key the login had given.
@@ -317,6 +312,21 @@ def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase:
     if reason and not session.by_previous_key and answers.reaches_a_person(request):
         _delete_cookie(response)
     return response
+
+
+def _asked(request: HttpRequest, back: object) -> HttpResponseBase | None:
+    """Let a login that found no room wait for it; ``None`` where nobody can choose."""
+    session: Any = request.session
+    # The login may be of another session, which code of the site saved.
+    if SESSION_KEY not in session or not answers.has_choice_page():
+        return None
+    try:
+        room.suspend(session, timezone.now())
+    except UpdateError:
+        return None
+    except DatabaseError as error:
+        return _unavailable(request, error)
+    return _dressed(request, answers.login_pending(request, back))
 
 
 def _id_of(session: Any) -> UUID | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from . import lifecycle, policy
 from .backends.base import TrackedSession
+from .conf import conf
 from .devices import device_label, location
 from .models import SessionEvent
 from .state import EndReason, Rules, Stamped, Stamps
@@ -79,6 +80,21 @@ class OwnSession:
     expires_at: datetime
     aal: int
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what a program is told of it, times in ISO 8601."""
+        return {
+            "id": str(self.id),
+            "current": self.is_current,
+            "impersonated": self.is_impersonated,
+            "device": self.device,
+            "ip_address": self.ip_address,
+            "location": self.location,
+            "signed_in_at": self.signed_in_at.isoformat(),
+            "last_activity": self.last_activity.isoformat(),
+            "expires_at": self.expires_at.isoformat(),
+            "aal": self.aal,
+        }
+
 
 def own_sessions(user: Any, current: UUID | None, now: datetime) -> list[OwnSession]:
     """Return a user's live sessions: the current one, then the latest active."""
@@ -98,6 +114,32 @@ def own_sessions(user: Any, current: UUID | None, now: datetime) -> list[OwnSess
         for row in lifecycle.live_sessions(user, now)
     ]
     return sorted(found, key=lambda session: not session.is_current)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The sessions that count for a user's limit, ``least`` of which have to end."""
+
+    sessions: list[OwnSession]
+    limit: int | None
+    least: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a program chooses from."""
+        return {
+            "limit": self.limit,
+            "end_at_least": self.least,
+            "choose": [session.as_json() for session in self.sessions],
+        }
+
+
+def choice(user: Any, now: datetime) -> Choice:
+    """Return what somebody chooses from who signs in beside these sessions."""
+    limit = conf.rules_for(user).max_sessions
+    found = own_sessions(user, None, now)
+    counted = [session for session in found if not session.is_impersonated]
+    least = 0 if limit is None else max(len(counted) + 1 - limit, 0)
+    return Choice(counted, limit, least)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth import get_user_model, signals
-from django.contrib.auth.models import AnonymousUser
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import events, lifecycle, new_devices, notices, passwords
+from . import events, lifecycle, new_devices, notices, passwords, request_user
 from .backends import ending
 from .backends.base import TrackedSession
 from .backends.owning import Proof
@@ -81,26 +80,11 @@ def logged_in(
         token = getattr(request, "COOKIES", {}).get(devices.COOKIE)
         if not devices.is_trusted(user, token, now, session.known_id()):
             pending.suspend(session, now)
-            _take_away_user(request)
+            request_user.take_away(request)
             return
         session.proof = Proof(1, f"{session.proof.amr} {devices.METHOD}")
     if session.is_bound_to(user.pk):
         session.login_again()
-
-
-def _take_away_user(request: Any) -> None:
-    """Make a request anonymous again, also below a wrapper of it."""
-    for layer in (request, getattr(request, "_request", None)):
-        if layer is None:
-            continue
-        layer.user = AnonymousUser()
-        layer.auser = _nobody
-        for remembered in ("_cached_user", "_acached_user"):
-            vars(layer).pop(remembered, None)
-
-
-async def _nobody() -> AnonymousUser:
-    return AnonymousUser()
 
 
 def logged_out(

@@ -63,6 +63,7 @@ class EventKind(str, Enum):
     BINDING = "binding"
     FLUSHED = "flushed"
     LIMIT_REJECTED = "limit_rejected"
+    LIMIT_ASKED = "limit_asked"
     CLIENT_CHANGED = "client_changed"
     MFA_REQUIRED = "mfa_required"
     MFA_ENROLLED = "mfa_enrolled"
@@ -97,6 +98,7 @@ class LimitStrategy(str, Enum):
     EVICT_OLDEST = "evict_oldest"
     EVICT_LRU = "evict_lru"
     REJECT = "reject"
+    ASK = "ask"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from .views import sessions
+from .views import choosing, sessions
 
 app_name = "secure_sessions"
 
@@ -15,6 +15,7 @@ urlpatterns = [
         sessions.end_other_sessions,
         name="end_other_sessions",
     ),
+    path("sessions/choose/", choosing.choose_sessions, name="choose_sessions"),
     path("sessions/<uuid:session_id>/end/", sessions.end_session, name="end_session"),
     path("mfa/", include("django_secure_sessions.views.mfa.urls")),
     path("api/", include("django_secure_sessions.api.urls")),

@@ -50,6 +50,7 @@ EVENT_TEXTS: Texts = {
     EventKind.LOGIN_FAILED.value: _("Sign-in failed"),
     EventKind.NEW_DEVICE.value: _("Signed in from a new device"),
     EventKind.LIMIT_REJECTED.value: _("Sign-in refused: too many sessions"),
+    EventKind.LIMIT_ASKED.value: _("Sign-in waits: too many sessions"),
     EventKind.CLIENT_CHANGED.value: _("Used from another connection or browser"),
     EventKind.MFA_REQUIRED.value: _("Second factor asked for"),
     EventKind.MFA_ENROLLED.value: _("Second factor added"),

@@ -413,6 +413,26 @@ class TestLimit:
         assert statuses == [200, 200, 200]
 
 
+def test_with_ask_a_reader_chooses_what_ends(tmp_path):
+    """The fourth sign-in shows the other three, and ends the one that is ticked."""
+    with running_site(tmp_path, LIMIT_STRATEGY="ask") as site:
+        first = Browser(site, FIREFOX)
+        first.sign_in("leila", PASSWORD)
+        for _ in range(3):
+            newest = Browser(site)
+            page = newest.sign_in("leila", PASSWORD)
+            if "choose" in page.path:
+                break
+        session_id = first.get("/api/profile").json()["session"]["id"]
+        assert "You are signed in on 3 devices" in page.text
+        assert newest.get("/api/profile").status == 409
+
+        page = newest.submit(page.path, end=session_id)
+
+        assert page.path == "/profile/"
+        assert first.get("/api/profile").json()["reason"] == "evicted"
+
+
 class TestAccount:
     """The package's own pages, in the frame of the site."""
 

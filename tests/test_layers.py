@@ -16,16 +16,16 @@ LAYERS = """
 exceptions state signals user_agents kinds
 presets roles passwords wording
 conf
-crypto client policy data limits devices http
+crypto client policy data limits devices http request_user
 models migrations
 events
 new_devices notices
 backends
 lifecycle
-mfa
+mfa overview
 answers
 middleware decorators receivers
-forms overview
+forms
 views api admin contrib management templatetags
 urls checks testing
 apps

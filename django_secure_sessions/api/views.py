@@ -29,7 +29,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     """List the live sessions of the signed-in user, the current one first."""
     now, current = timezone.now(), _session(request).public_id
     found = overview.own_sessions(request.user, current, now)
-    return answer({"sessions": [_session_json(session) for session in found]})
+    return answer({"sessions": [session.as_json() for session in found]})
 
 
 @json_view("POST", "DELETE")
@@ -134,21 +134,6 @@ def _status(request: HttpRequest) -> dict[str, Any]:
 def _seconds(moment: datetime | None, now: datetime) -> int | None:
     """Whole seconds until then, rounded down: a warning may be early, never late."""
     return None if moment is None else max(int((moment - now).total_seconds()), 0)
-
-
-def _session_json(session: overview.OwnSession) -> dict[str, Any]:
-    return {
-        "id": str(session.id),
-        "current": session.is_current,
-        "impersonated": session.is_impersonated,
-        "device": session.device,
-        "ip_address": session.ip_address,
-        "location": session.location,
-        "signed_in_at": session.signed_in_at.isoformat(),
-        "last_activity": session.last_activity.isoformat(),
-        "expires_at": session.expires_at.isoformat(),
-        "aal": session.aal,
-    }
 
 
 def _session(request: HttpRequest) -> Any:

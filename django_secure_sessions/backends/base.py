@@ -7,7 +7,7 @@ twin, since Django's database connections are synchronous underneath.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -266,26 +266,35 @@ class TrackedSession(OwnedSession):
         await sync_to_async(self.confirm_key)()
 
     def bind_now(
-        self, values: Mapping[str, str], *, user: Any, proof: Proof, without: str = ""
+        self,
+        values: Mapping[str, str],
+        *,
+        user: Any,
+        proof: Proof,
+        without: str = "",
+        ending: Collection[UUID] | None = None,
     ) -> None:
         """
         Write a login to the data, less the key ``without``, and bind at once.
 
-        For use inside a transaction. When the save is refused, the data is again
-        what it was, so that no later save of it completes the login after all.
+        ``ending`` are sessions of the user to end for it, where the limit asks. When
+        the save is refused, the data is again what it was, so that no later save of
+        it completes the login after all.
         """
         data = self._get_session()  # type: ignore[attr-defined]
         before, known = dict(data), self.proof
         data.update(values)
         data.pop(without, None)
         self.modified = True
-        self.proof, self.login_user = proof, user
+        self.proof, self.login_user, self.ending = proof, user, ending
         try:
             self.save()
         except BaseException:
             self._session_cache = before
             self.proof, self.login_user = known, None
             raise
+        finally:
+            self.ending = None
 
     def _demote(self) -> None:
         """Take a session from its user, under a key that nobody else knows."""

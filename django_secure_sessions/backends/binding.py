@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -41,6 +42,8 @@ class Login:
     impersonator: str = ""
     # For the history, where the user object is at hand: it outlives the user.
     username: str = ""
+    # Under ``ask``, the sessions that the user chose to end; ``None`` until asked.
+    ending: Collection[UUID] | None = None
 
 
 def bind(
@@ -52,13 +55,15 @@ def bind(
     The user's own lock row is taken first, so of any number of parallel logins one
     counts at a time: at no commit has the user more live sessions than allowed.
     ``rules_of`` gives the rules each other session lives under. Raise
-    ``SessionLimitReached`` under the ``reject`` strategy; then nothing is written
-    but the event.
+    ``SessionLimitReached`` under ``reject``, and under ``ask`` until the user has
+    chosen enough of them; then nothing is written but, the first time, the event.
     """
     try:
         return retried(partial(_bind, login, write, rules_of), login.using)
-    except SessionLimitReached:
-        events.record([_event(login, EventKind.LIMIT_REJECTED)])
+    except SessionLimitReached as error:
+        if login.ending is None:
+            kind = EventKind.LIMIT_ASKED if error.asks else EventKind.LIMIT_REJECTED
+            events.record([_event(login, kind)])
         raise
 
 
@@ -95,6 +100,7 @@ def _bind(
             victims,
             EndReason.EVICTED,
             now=login.now,
+            actor=login.username if _asks(login) else events.SYSTEM,
             client=login.client,
             using=login.using,
             along=[_event(login, EventKind.LOGIN, row)],
@@ -112,10 +118,17 @@ def _make_room(
         if other.id != row.id and not other.impersonator
     ]
     live = [other for other, verdict in verdicts if verdict.live]
-    if login.rules.strategy is LimitStrategy.REJECT and len(live) >= limit:
+    victims = limits.choose_victims(
+        live, limit, login.rules.strategy, login.ending or ()
+    )
+    if len(live) - len(victims) >= limit:
         first = min((v.deadline for _, v in verdicts if v.live), default=None)
-        raise SessionLimitReached(limit, first)
-    return limits.choose_victims(live, limit, login.rules.strategy)
+        raise SessionLimitReached(limit, first, asks=_asks(login))
+    return victims
+
+
+def _asks(login: Login) -> bool:
+    return login.rules.strategy is LimitStrategy.ASK
 
 
 def _event(login: Login, kind: EventKind, row: Row | None = None) -> SessionEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -42,6 +43,8 @@ class OwnedSession(SavedSession):
     proof = Proof(aal=1, amr="pwd")
     # The user object of a login, where somebody had it at hand.
     login_user: Any = None
+    # What the user chose to end for it, where the limit asks.
+    ending: Collection[uuid.UUID] | None = None
     # This very request gave the session its user.
     is_new_login = False
     # A login of this request waits for its second factor.
@@ -155,6 +158,7 @@ class OwnedSession(SavedSession):
             using=self._using,
             impersonator=(impersonator or "")[:64],
             username=user.get_username() if user is not None else "",
+            ending=self.ending,
         )
 
     def _ownership(self, login: Login) -> dict[str, Any]:

@@ -26,6 +26,7 @@ ALWAYS = (
     wiring.check_cookie_prefix,
     wiring.check_save_every_request,
     wiring.check_serializer,
+    wiring.check_choice_page,
     surroundings.check_databases,
     surroundings.check_proxies,
     surroundings.check_sqlite,

@@ -11,10 +11,12 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.middleware.cache import UpdateCacheMiddleware
 from django.utils.module_loading import import_string
 
+from django_secure_sessions.answers import has_choice_page
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.middleware import SecureSessionMiddleware
 
 from .pickles import is_pickling
+from .values import written
 
 OURS = "django_secure_sessions.middleware.SecureSessionMiddleware"
 
@@ -163,6 +165,20 @@ def check_serializer(**kwargs: Any) -> list[CheckMessage]:
                 "'django.contrib.sessions.serializers.JSONSerializer'"
             ),
             id="secure_sessions.E011",
+        )
+    ]
+
+
+def check_choice_page(**kwargs: Any) -> list[CheckMessage]:
+    """E013: the limit asks, and nobody can answer."""
+    if written().get("LIMIT_STRATEGY") != "ask" or has_choice_page():
+        return []
+    return [
+        Error(
+            "SECURE_SESSIONS['LIMIT_STRATEGY'] is 'ask', and the page that asks has no "
+            "address: logins beyond the limit are refused.",
+            hint="path('account/', include('django_secure_sessions.urls'))",
+            id="secure_sessions.E013",
         )
     ]
 

@@ -1,16 +1,18 @@
 """
-A login half done: the password held, the second factor has yet to be shown.
+A login half done: the password held, and a step has yet to be taken.
 
+That is to show the second factor, or to find room among the user's other sessions.
 Nobody is authenticated meanwhile. The session keeps what is needed to finish, and
 under names of its own, so that nothing that looks for a user finds one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -35,7 +37,9 @@ from . import factors, throttle
 
 PENDING_KEY = "_secure_sessions_pending"
 AUTH_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
+# What a login may wait for: its second factor, or room.
 LOGIN = "login"
+ROOM = "room"
 # Seconds that the clocks of a site's hosts may differ.
 CLOCK_SKEW = 30
 
@@ -50,12 +54,18 @@ class Pending:
     auth_hash: str
     # Seconds since the epoch.
     started_at: float
-    # How the first factor was shown, as in RFC 8176.
+    # What was shown so far, as in RFC 8176.
     amr: str
     # Whether Django's user_logged_in was already sent.
     announced: bool
     tries: int = 0
     purpose: str = LOGIN
+    aal: int = 1
+
+    def with_factor(self, method: str) -> Pending:
+        """Return it with a second factor shown by this method (RFC 8176)."""
+        amr = " ".join(dict.fromkeys([*self.amr.split(), method]))
+        return replace(self, aal=2, amr=amr)
 
 
 def suspend(session: TrackedSession, now: datetime) -> None:
@@ -64,18 +74,7 @@ def suspend(session: TrackedSession, now: datetime) -> None:
 
     The user leaves the data at once and the row at the next save, under a new key.
     """
-    found = {key: session.pop(key, "") for key in AUTH_KEYS}
-    _store(
-        session,
-        Pending(
-            user=str(found[SESSION_KEY]),
-            backend=str(found[BACKEND_SESSION_KEY]),
-            auth_hash=str(found[HASH_SESSION_KEY]),
-            started_at=now.timestamp(),
-            amr=session.proof.amr,
-            announced=True,
-        ),
-    )
+    store(session, take_out(session, now))
 
 
 def hold_back(session: TrackedSession, user_id: Any) -> None:
@@ -98,8 +97,7 @@ def resume(session: TrackedSession) -> None:
     """Undo ``suspend`` in the request of the login: no second factor is due."""
     pending = _read(session.pop(PENDING_KEY, None))
     if pending is not None:
-        found = (pending.user, pending.backend, pending.auth_hash)
-        session.update(dict(zip(AUTH_KEYS, found, strict=True)))
+        session.update(_auth_data(pending))
     session.suspended = False
 
 
@@ -108,7 +106,7 @@ def begin(session: TrackedSession, user: Any, backend: str, now: datetime) -> No
     session.login_user = user
     for key in AUTH_KEYS:
         session.pop(key, None)
-    _store(
+    store(
         session,
         Pending(
             user=user._meta.pk.value_to_string(user),
@@ -133,26 +131,30 @@ def record(user: Any, client: ClientInfo, now: datetime) -> None:
     events.record([event])
 
 
-def is_waiting(session: Any, now: datetime) -> bool:
-    """Whether a session keeps a half-done login that is not too old. No query."""
+def waits_for(session: Any, now: datetime) -> str:
+    """Return ``LOGIN``, ``ROOM``, or ``""`` for no login that waits. No query."""
     kept = session.get(PENDING_KEY)
     pending = None if kept is None else _read(kept)
-    return pending is not None and _is_fresh(pending, now)
+    return pending.purpose if pending and _is_fresh(pending, now) else ""
 
 
-def find(session: TrackedSession, now: datetime) -> tuple[Pending, Any]:
+def find(
+    session: TrackedSession, now: datetime, purpose: str = LOGIN
+) -> tuple[Pending, Any]:
     """
-    Return the half-done login of a session, and its user.
+    Return the half-done login of a session that waits for ``purpose``, and its user.
 
     Raise ``NothingPending`` when there is none, or when it is too old, was tried
-    too often, belongs to another purpose, or its user has another password now or
-    may not sign in any more; what was kept is then dropped. Raise
-    ``AttemptsExhausted`` for one tried too often while its user has to wait.
+    too often, or its user has another password now or may not sign in any more; what
+    was kept is then dropped. Raise ``AttemptsExhausted`` for one tried too often
+    while its user has to wait.
     """
     kept = session.get(PENDING_KEY)
     if kept is None:
         raise NothingPending
     pending = _read(kept)
+    if pending is not None and pending.purpose != purpose:
+        raise NothingPending  # but kept, for the step that it waits for
     user = None if pending is None else _user_of(pending)
     if pending is None or user is None or not _is_fresh(pending, now):
         drop(session)
@@ -169,17 +171,26 @@ def count_try(session: TrackedSession, pending: Pending) -> None:
     session[PENDING_KEY] = asdict(replace(pending, tries=pending.tries + 1))
 
 
-def complete(session: TrackedSession, pending: Pending, user: Any, method: str) -> None:
+def complete(
+    session: TrackedSession,
+    pending: Pending,
+    user: Any,
+    ending: Collection[UUID] | None = None,
+) -> None:
     """
     Make the half-done login a whole one: bind the session to its user, at once.
 
-    To be called in the transaction that spends the proof, as its last step: both
-    happen or neither does.
+    Where a proof is spent for it, that is the last step of the same transaction:
+    both happen or neither does. ``ending`` are what the user chose to end, where
+    the limit asks.
     """
-    found = (pending.user, pending.backend, pending.auth_hash)
-    values = dict(zip(AUTH_KEYS, found, strict=True))
-    amr = " ".join(dict.fromkeys([*pending.amr.split(), method]))
-    session.bind_now(values, user=user, proof=Proof(2, amr), without=PENDING_KEY)
+    session.bind_now(
+        _auth_data(pending),
+        user=user,
+        proof=Proof(pending.aal, pending.amr),
+        without=PENDING_KEY,
+        ending=ending,
+    )
 
 
 def drop(session: TrackedSession) -> None:
@@ -187,7 +198,22 @@ def drop(session: TrackedSession) -> None:
     session.pop(PENDING_KEY, None)
 
 
-def _store(session: TrackedSession, pending: Pending) -> None:
+def take_out(session: TrackedSession, now: datetime) -> Pending:
+    """Take a login that was just written to the session out of its data."""
+    found = {key: session.pop(key, "") for key in AUTH_KEYS}
+    return Pending(
+        user=str(found[SESSION_KEY]),
+        backend=str(found[BACKEND_SESSION_KEY]),
+        auth_hash=str(found[HASH_SESSION_KEY]),
+        started_at=now.timestamp(),
+        amr=session.proof.amr,
+        aal=session.proof.aal,
+        announced=True,
+    )
+
+
+def store(session: TrackedSession, pending: Pending) -> None:
+    """Keep a half-done login: the next save takes the session from its user, if any."""
     session.suspended = True
     session[PENDING_KEY] = asdict(pending)
 
@@ -199,7 +225,12 @@ def _read(kept: object) -> Pending | None:
         pending = Pending(**kept)
     except TypeError:
         return None
-    return pending if pending.purpose == LOGIN else None
+    return pending if pending.purpose in (LOGIN, ROOM) else None
+
+
+def _auth_data(pending: Pending) -> dict[str, str]:
+    found = (pending.user, pending.backend, pending.auth_hash)
+    return dict(zip(AUTH_KEYS, found, strict=True))
 
 
 def _is_fresh(pending: Pending, now: datetime) -> bool:

@@ -18,13 +18,11 @@ from django.db import transaction
 from django_secure_sessions import events
 from django_secure_sessions.backends.base import TrackedSession
 from django_secure_sessions.backends.owning import Proof
-from django_secure_sessions.exceptions import (
-    CodeRejected,
-)
+from django_secure_sessions.exceptions import CodeRejected, SessionLimitReached
 from django_secure_sessions.models import Authenticator, UserSecurity
 from django_secure_sessions.state import ClientInfo, EventKind
 
-from . import devices, factors, pending, recovery, throttle, totp, webauthn
+from . import devices, factors, pending, recovery, room, throttle, totp, webauthn
 
 
 class Proven(NamedTuple):
@@ -99,12 +97,20 @@ def finish_login(
     """
     Finish the session's half-done login and return what it was, and the user.
 
-    Raise ``NothingPending``, ``CodeRejected`` or ``AttemptsExhausted``.
+    Where the limit asks first, it waits for ``ROOM`` afterwards. Raise
+    ``NothingPending``, ``CodeRejected`` or ``AttemptsExhausted``.
     """
     found, user = pending.find(session, now)
 
     def bind(proven: Proven) -> None:
-        pending.complete(session, found, user, proven.method)
+        nonlocal found
+        found = found.with_factor(proven.method)
+        try:
+            pending.complete(session, found, user)
+        except SessionLimitReached as error:
+            if not error.asks:
+                raise
+            found = room.wait(session, found, now)
 
     try:
         _judge(user, answer, bind, now=now, client=client, session_id=session.public_id)

@@ -9,6 +9,7 @@ environment variables make it something else:
 ``ALLOWED_HOSTS`` comma separated, besides localhost
 ``DATABASE_URL``  e.g. ``postgres://postgres@127.0.0.1:5432/tidemark``
 ``REDIS_URL``     e.g. ``redis://127.0.0.1:6379/0``; sessions are then cached there
+``LIMIT_STRATEGY`` what a fourth sign-in does, e.g. ``ask``
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ if REDIS_URL:
 
 SECURE_SESSIONS = {
     "MAX_SESSIONS": 3,
-    "LIMIT_STRATEGY": "evict_oldest",
+    "LIMIT_STRATEGY": os.environ.get("LIMIT_STRATEGY", "evict_oldest"),
     "IDLE_TIMEOUT": timedelta(minutes=30),
     "ABSOLUTE_TIMEOUT": timedelta(hours=12),
     "NEW_DEVICE": "notify",

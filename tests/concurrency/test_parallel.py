@@ -15,15 +15,18 @@ from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.exceptions import SessionEnded
 from django_secure_sessions.models import Session
 from tests.cached import cached_engine
-from tests.concurrency.threads import PATIENCE, together
+from tests.concurrency.threads import PATIENCE, together, watching
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import UserFactory
-from tests.visitor import Visitor
+from tests.visitor import JSON, Visitor
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.urls("tests.pages"),
 ]
+
+
+CHOOSE = "/account/sessions/choose/"
 
 
 def many(usual, sqlite):
@@ -48,6 +51,52 @@ class TestLogins:
 
         assert statuses.count(200) == 3
         assert set(statuses) == {200, 403}
+        assert live_of(user).count() == 3
+
+    @pytest.mark.parametrize("picks", [[0, 0, 0, 0], [0, 1, 2, 0]], ids=["one", "all"])
+    @pytest.mark.parametrize("engine", ["db", "cached_db"])
+    def test_ask_lets_in_as_many_as_make_room(self, user, settings, picks, engine):
+        """Four choose at once: one gets in for each session, never one too many."""
+        settings.SESSION_ENGINE = f"django_secure_sessions.backends.{engine}"
+        settings.SECURE_SESSIONS = {"LIMIT_STRATEGY": "ask"}
+        for _ in range(3):
+            enter(user)
+        before = sorted(live_of(user).values_list("pk", flat=True))
+        browsers = [Visitor() for _ in picks]
+        for browser in browsers:
+            assert browser.get(f"/enter/{user.pk}/").status_code == 302
+
+        def choose(number):
+            chosen = {"end": str(before[picks[number]])}
+            return browsers[number].post(CHOOSE, chosen).status_code
+
+        with watching(lambda: live_of(user).count()) as seen:
+            statuses = together(choose, range(4))
+
+        assert statuses.count(302) == len(set(picks))
+        assert set(statuses) <= {302, 409}
+        assert max(seen) <= 3
+        assert live_of(user).count() == 3
+        inside = [browser for browser in browsers if browser.user == user.pk]
+        assert len(inside) == len(set(picks))
+
+    def test_ask_while_others_log_in(self, user, settings):
+        """Choices and new logins at once: at no commit more than three."""
+        settings.SECURE_SESSIONS = {"LIMIT_STRATEGY": "ask"}
+
+        def act(_number):
+            browser = Visitor()
+            answer = browser.get(f"/enter/{user.pk}/", **JSON)
+            if answer.status_code == 409:
+                chosen = {"end": answer.json()["choose"][0]["id"]}
+                answer = browser.post(CHOOSE, chosen, **JSON)
+            return answer.status_code
+
+        with watching(lambda: live_of(user).count()) as seen:
+            statuses = together(act, range(many(40, 15)))
+
+        assert set(statuses) <= {200, 409}
+        assert max(seen) <= 3
         assert live_of(user).count() == 3
 
     def test_users_do_not_wait_for_each_other(self, db):

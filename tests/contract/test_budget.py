@@ -131,6 +131,7 @@ class TestRequests:
 
 
 FACTOR, BEGIN, COMMIT = ("SELECT", "Authenticator"), ("BEGIN",), ("COMMIT",)
+CHOOSE = "/account/sessions/choose/"
 LOCK, HISTORY = ("INSERT", "UserSecurity"), ("INSERT", "SessionEvent")
 LOOK_BACK = ("SELECT", "SessionEvent")
 
@@ -191,6 +192,19 @@ class TestLogin:
         during = [LOCK, "bind", READ, WRITE, HISTORY]
 
         assert login() == [BEGIN, *during, COMMIT, LOOK_BACK]
+
+    def test_that_had_to_ask(self, browser, user, settings):
+        """To end what the user chose costs what an eviction does."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+        other = opened(SessionStore, user)
+        browser.get(f"/enter/{user.pk}/")
+
+        with statements() as found:
+            browser.post(CHOOSE, {"end": str(other.public_id)})
+        start, end = found.index(BEGIN), found.index(COMMIT)
+
+        assert found[start:end] == [BEGIN, LOCK, WRITE, READ, WRITE, HISTORY]
+        assert browser.user == user.pk
 
 
 class TestEnds:

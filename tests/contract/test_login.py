@@ -296,6 +296,59 @@ class TestLimit:
         assert refused.value.limit == 1
         assert store(session.session_key)["cart"] == "full"
 
+    def test_ask(self, visitor, user, settings):
+        """Under ask nobody leaves and nobody gets in, until the newcomer has chosen."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 2, "LIMIT_STRATEGY": "ask"}
+        first, second, third = (visitor() for _ in range(3))
+        first.enter(user)
+        second.enter(user)
+        third.get("/put/cart/full/")
+        path = f"/{'a' * third.asgi}enter/{user.pk}/"
+        asked = third.get(path, **JSON)
+        half = third.key
+
+        assert asked.status_code == 409
+        assert third.user is None
+        assert (first.user, second.user) == (user.pk, user.pk)
+
+        chosen = max(asked.json()["choose"], key=lambda one: one["signed_in_at"])
+        done = third.post(asked.json()["url"], {"end": chosen["id"]}, **JSON)
+        thief = visitor()
+        thief.key = half
+
+        assert done.status_code == 200
+        assert (first.user, second.user, third.user) == (user.pk, None, user.pk)
+        assert third.data == {"cart": "full"}
+        assert (thief.user, third.key != half) == (None, True)
+        assert reasons(user) == ["evicted"]
+
+    @pytest.mark.parametrize("anonymous", [True, False], ids=["bound", "inserted"])
+    def test_ask_in_code(self, store, user, settings, call, anonymous):
+        """What calls save() itself is refused, and no later save of it lets in."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+        opened(store, user)
+        session = opened(store, cart="full") if anonymous else store()
+        session[SESSION_KEY] = str(user.pk)
+
+        for _ in range(2):
+            with pytest.raises(SessionLimitReached) as refused:
+                call(session, "save" if anonymous else "create")
+
+        assert refused.value.asks
+        assert len(live_ids(user)) == 1
+        assert SessionEvent.objects.filter(kind="limit_asked").count() == 2
+
+    def test_ask_in_a_view_that_saves(self, visitor, user, settings):
+        """A view that saves the session before it answers asks as any other."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+        visitor().enter(user)
+        browser = visitor()
+        asked = browser.get(f"/enter-save-and-fail/{user.pk}/")
+
+        assert asked.status_code == 302
+        assert browser.get(asked["Location"]).status_code == 200
+        assert browser.user is None
+
     def test_no_limit(self, visitor, user, settings):
         """MAX_SESSIONS = None lets everybody in and nobody out."""
         settings.SECURE_SESSIONS = {"MAX_SESSIONS": None}

@@ -35,7 +35,7 @@ class Apart:
         return "audit" if model._meta.model_name == "sessionevent" else None
 
 
-# For E302: a site without our addresses, or any.
+# For E013 and E302: a site without our addresses, or any.
 urlpatterns: list[object] = []
 
 
@@ -84,6 +84,11 @@ FAULTS = {
         {"DATABASE_ROUTERS": [f"{__name__}.Apart"]},
         "DATABASE_ROUTERS",
         "'django_secure_sessions' to the database of AUTH_USER_MODEL, 'default'",
+    ),
+    "E013": Fault(
+        {**ours(LIMIT_STRATEGY="ask"), "ROOT_URLCONF": __name__},
+        "SECURE_SESSIONS['LIMIT_STRATEGY']",
+        "include('django_secure_sessions.urls')",
     ),
     "E201": Fault(
         {**cached(), "SESSION_CACHE_ALIAS": "none"},

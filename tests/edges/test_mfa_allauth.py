@@ -7,9 +7,11 @@ import json
 import pytest
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.test import Client
 from django.urls import include, path
 from django.utils import timezone
 
+from django_secure_sessions.models import Authenticator, Session
 from tests import mfa_pages
 from tests.factories import PASSWORD, UserFactory
 from tests.mfa import code_at, give_totp
@@ -24,6 +26,7 @@ pytestmark = [
 ]
 
 VERIFY = "/account/mfa/verify/"
+CHOOSE = "/account/sessions/choose/"
 APPS = (
     "allauth",
     "allauth.account",
@@ -96,6 +99,31 @@ def by_json(browser, member):
         {"username": member.username, "password": PASSWORD},
         content_type="application/json",
     )
+
+
+@pytest.mark.parametrize("adapter", [OURS, THEIRS])
+@pytest.mark.parametrize("door", [by_form, by_social_account, by_json])
+def test_nobody_is_signed_in_without_room(client, member, settings, door, adapter):
+    """Under ask every door leads to the choice, and it lets in."""
+    settings.ACCOUNT_ADAPTER = adapter
+    settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+    Authenticator.objects.all().delete()
+    Client().get(f"/enter/{member.pk}/")
+    (other,) = Session.objects.filter(user=member)
+    response = door(client, member)
+
+    if door is by_json:
+        assert response.status_code == 409
+    else:
+        assert response["Location"] == f"{CHOOSE}?next=/basket/"
+    assert SESSION_KEY not in client.session
+    assert client.get("/who/").json() == {"user": None}
+    status = client.get("/_allauth/browser/v1/auth/session")
+    assert status.json()["meta"]["is_authenticated"] is False
+    assert member.username not in client.get(CHOOSE).content.decode()
+
+    client.post(CHOOSE, {"end": str(other.pk)})
+    assert client.get("/who/").json() == {"user": member.pk}
 
 
 @pytest.mark.parametrize("adapter", [OURS, THEIRS])

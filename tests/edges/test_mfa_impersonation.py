@@ -93,6 +93,23 @@ class TestBegin:
         assert request.user == member
         assert async_to_sync(request.auser)() == member
 
+    def test_support_finds_no_full_house(self, desk, member, act_as, settings):
+        """It is neither asked for room nor part of a choice."""
+        settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+        own = Client()
+        own.get(f"/enter/{member.pk}/")
+        own.post(VERIFY, {"code": code_at(member.secret, timezone.now())})
+        act_as(desk, member)
+        assert (user_of(desk), user_of(own)) == (member.pk, member.pk)
+
+        late = Client()
+        late.get(f"/enter/{member.pk}/")
+        code = code_at(member.secret, timezone.now(), 1)
+        asked = late.post(VERIFY, {"code": code}, **JSON).json()
+        assert [one["id"] for one in asked["choose"]] == [str(own.session.public_id)]
+        late.post(asked["url"], {"end": str(desk.session.public_id)}, **JSON)
+        assert (user_of(desk), user_of(late)) == (member.pk, None)
+
     def test_the_users_factor_was_not_shown(self, desk, member, act_as):
         """Level 1, and the methods say what it is."""
         act_as(desk, member)

@@ -133,6 +133,21 @@ def test_session_authentication_finds_nobody_before_the_code(client, member):
         assert client.get(f"/drf/{page}/").json() == {"user": member.pk}
 
 
+def test_the_api_login_waits_for_room(client, user, settings):
+    """409 with what to choose from, and nobody behind the session until then."""
+    settings.SECURE_SESSIONS = {"MAX_SESSIONS": 1, "LIMIT_STRATEGY": "ask"}
+    sign_in(Client(), user)
+    response = sign_in(client, user)
+    assert response.status_code == 409
+    assert client.get("/drf/who/").json() == {"user": None}
+    assert client.get("/drf/private/").status_code in (401, 403)
+
+    (other,) = response.json()["choose"]
+    body = {"end": [other["id"]]}
+    client.post(response.json()["url"], body, content_type="application/json")
+    assert client.get("/drf/private/").json() == {"user": user.pk}
+
+
 def test_who_has_no_factor_signs_in(client, user):
     """The framework's login is what it was."""
     assert sign_in(client, user).json() == {"user": user.pk}

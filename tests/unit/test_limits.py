@@ -80,6 +80,16 @@ def test_reject_ends_nobody(others, limit):
     assert choose_victims(others, limit, LimitStrategy.REJECT) == []
 
 
+@given(candidates, st.integers(1, 15), st.sets(st.integers(0, 15)), st.uuids())
+def test_ask_ends_what_was_chosen(others, limit, places, stranger):
+    """Under ask those go that were chosen, and nobody else, be they too few."""
+    wanted = [other for place, other in enumerate(others) if place in places]
+    chosen = {other.id for other in wanted} | {stranger}
+
+    assert choose_victims(others, limit, LimitStrategy.ASK, chosen) == wanted
+    assert choose_victims(others, limit, LimitStrategy.ASK) == []
+
+
 @pytest.mark.parametrize("strategy", [*LimitStrategy][:2])
 def test_limit_of_one(strategy):
     """With one session allowed every other leaves."""

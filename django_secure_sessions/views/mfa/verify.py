@@ -6,27 +6,21 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth import REDIRECT_FIELD_NAME, user_logged_in
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
-from django.utils.decorators import method_decorator
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from django.views import View
 from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
 
 from django_secure_sessions import answers
 from django_secure_sessions.client import identify
 from django_secure_sessions.exceptions import (
     AttemptsExhausted,
-    CodeRejected,
-    MalformedCode,
     NothingPending,
     SecondFactorError,
 )
@@ -34,36 +28,12 @@ from django_secure_sessions.mfa import devices, factors, pending, throttle, veri
 from django_secure_sessions.mfa import webauthn as keys
 from django_secure_sessions.models import Authenticator
 from django_secure_sessions.state import ENROLMENT, Demand
+from django_secure_sessions.views.steps import LoginStep, Step, refusal_of, with_wait
 
 from . import proofs
 
-# What each refusal says: status, code for programs, text for people. A wrong, a
-# spent and a late proof are told apart by nobody.
-REFUSALS: dict[type[SecondFactorError], tuple[int, str, str | Promise]] = {
-    MalformedCode: (400, "malformed_code", _("This is not a code. Please check it.")),
-    CodeRejected: (
-        401,
-        "code_rejected",
-        _("This is not right, or no longer. Please try again."),
-    ),
-    AttemptsExhausted: (
-        429,
-        "too_many_attempts",
-        _("There were too many attempts. Please wait before you try again."),
-    ),
-    NothingPending: (
-        400,
-        "nothing_pending",
-        _("Your sign-in took too long. Please start again."),
-    ),
-}
 
-
-@method_decorator(
-    [never_cache, xframe_options_deny, csrf_protect, sensitive_post_parameters()],
-    name="dispatch",
-)
-class ProofView(View):
+class ProofView(Step):
     """Ask for a proof and act on it. What for, and of whom, the subclasses say."""
 
     template_name: ClassVar[str]
@@ -71,10 +41,6 @@ class ProofView(View):
 
     def subject(self) -> Any:
         """Return the user who is to prove something, or raise ``NothingPending``."""
-        raise NotImplementedError
-
-    def nobody(self) -> HttpResponse:
-        """Answer a page request that has nobody to ask."""
         raise NotImplementedError
 
     def read(self, sent: Mapping[str, Any]) -> verify.Answer:
@@ -103,37 +69,14 @@ class ProofView(View):
             return self.refuse(error, user)
         return self.done(user, sent)
 
-    def done(self, user: Any, sent: Mapping[str, Any]) -> HttpResponse:
-        url = self.next_url(sent)
-        if answers.prefers_json(self.request):
-            level = proofs.session_of(self.request).aal
-            return JsonResponse({"authenticated": True, "aal": level, "next": url})
-        return HttpResponseRedirect(url)
-
-    def next_url(self, sent: Mapping[str, Any]) -> str:
-        asked = sent.get(REDIRECT_FIELD_NAME) or self.request.GET.get(
-            REDIRECT_FIELD_NAME
-        )
-        return answers.safe_next(self.request, asked) or resolve_url(
-            settings.LOGIN_REDIRECT_URL
-        )
-
     def methods(self, user: Any) -> set[str]:
         return factors.kinds_of(user.pk)
 
     can_trust = False
 
-    def refuse(self, error: SecondFactorError, user: Any = None) -> HttpResponse:
-        if answers.prefers_json(self.request):
-            status, code, text = _refusal(error)
-            return _with_wait(answers.refusal(status, code, text), error)
-        if isinstance(error, NothingPending):
-            return self.nobody()
-        return self.page(user, error)
-
     def page(self, user: Any, error: SecondFactorError | None = None) -> HttpResponse:
         sent, asked = self.request.POST, self.request.GET
-        status, _code, text = _refusal(error) if error else (200, "", "")
+        status, _code, text = refusal_of(error) if error else (200, "", "")
         # Whoever has to wait is not invited to type.
         must_wait = isinstance(error, AttemptsExhausted)
         methods = set() if user is None or must_wait else self.methods(user)
@@ -155,22 +98,15 @@ class ProofView(View):
             "login_url": resolve_url(settings.LOGIN_URL),
         }
         response = render(self.request, self.template_name, context, status=status)
-        return _with_wait(response, error)
+        return with_wait(response, error)
 
 
-class VerifyView(ProofView):
-    """Between password and session: the second factor finishes the login."""
+class VerifyView(LoginStep, ProofView):
+    """Between password and session: show the second factor."""
 
     template_name = "secure_sessions/mfa/verify.html"
     purpose = "login"
     can_trust = True
-    finished: tuple[pending.Pending, Any]
-
-    def nobody(self) -> HttpResponse:
-        # Signed in meanwhile, in another tab? Else there is a login to start again.
-        if self.request.user.is_authenticated:
-            return HttpResponseRedirect(self.next_url({}))
-        return HttpResponseRedirect(resolve_url(settings.LOGIN_URL))
 
     def subject(self) -> Any:
         return pending.find(proofs.session_of(self.request), timezone.now())[1]
@@ -184,11 +120,6 @@ class VerifyView(ProofView):
         )
 
     def done(self, user: Any, sent: Mapping[str, Any]) -> HttpResponse:
-        half, user = self.finished
-        self.request.user = user
-        rotate_token(self.request)
-        if not half.announced:
-            user_logged_in.send(sender=type(user), request=self.request, user=user)
         response = super().done(user, sent)
         if sent.get("trust_device"):
             self._trust(user, response)
@@ -274,33 +205,18 @@ class ChallengeView(View):
                 return answers.authentication_required(request)
             throttle.refuse_if_blocked(user.pk, now)
         except SecondFactorError as error:
-            status, code, text = _refusal(error)
-            return _with_wait(answers.refusal(status, code, text), error)
+            status, code, text = refusal_of(error)
+            return with_wait(answers.refusal(status, code, text), error)
         challenge = proofs.give_challenge(request, purpose)
         options = keys.authentication_options(user.pk, proofs.party(request), challenge)
         return JsonResponse(options)
 
 
-def _refusal(error: SecondFactorError) -> tuple[int, str, str | Promise]:
-    if getattr(error, "retry_at", error) is None:
-        return (
-            429,
-            "too_many_attempts",
-            _("There were too many attempts. Please ask an administrator for help."),
-        )
-    return REFUSALS[type(error)]
-
-
-def _with_wait(response: HttpResponse, error: SecondFactorError | None) -> HttpResponse:
-    if isinstance(error, AttemptsExhausted) and error.retry_at is not None:
-        seconds = int((error.retry_at - timezone.now()).total_seconds()) + 1
-        response["Retry-After"] = str(max(seconds, 1))
-    return response
-
-
 # What is charged must stay charged whatever the request comes to.
-verify_login: Any = transaction.non_atomic_requests(VerifyView.as_view())
+verify_login: Any = login_not_required(
+    transaction.non_atomic_requests(VerifyView.as_view())
+)
 step_up: Any = transaction.non_atomic_requests(StepUpView.as_view())
-challenge: Any = never_cache(csrf_protect(ChallengeView.as_view()))
+challenge: Any = login_not_required(never_cache(csrf_protect(ChallengeView.as_view())))
 for _view in (step_up, challenge):
     setattr(_view, ENROLMENT, True)
