@@ -65,6 +65,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         # Retention
         "HISTORY": timedelta(days=30),
         "EVENT_RETENTION": timedelta(days=365),
+        # The engine before this one
+        "PREVIOUS_ENGINE": None,
         # The cached engine
         "CACHE_TTL": timedelta(seconds=60),
         "TOUCH_STORE": "database",
@@ -243,6 +245,11 @@ class Settings:
     @property
     def event_retention(self) -> timedelta | None:
         return duration(self.get("EVENT_RETENTION"))
+
+    @property
+    def previous_engine(self) -> str:
+        """The module of the engine whose sessions are taken over; ``""`` for none."""
+        return str(self.get("PREVIOUS_ENGINE") or "")
 
     @property
     def cache_ttl(self) -> timedelta:

@@ -86,6 +86,13 @@ def resolve(session_key: str | None) -> Credential | None:
     return Credential(UUID(bytes=digest, version=4), content_key, current)
 
 
+def credential_of_previous(session_key: str) -> Credential:
+    """Return what a key of another engine stands for after its session moved here."""
+    keyed = b"previous." + session_key.encode()
+    digest, content_key, _ = _parts(keyed, settings.SECRET_KEY)
+    return Credential(UUID(bytes=digest, version=4), content_key, current=True)
+
+
 def _parts(random: bytes, secret: str | bytes) -> tuple[bytes, bytes, bytes]:
     """
     Return the digest, the content key and the MAC of a key's random part.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
@@ -25,14 +25,15 @@ from django_secure_sessions.state import ClientInfo, EndReason
 
 from . import retention, rows
 from .binding import bind_again
-from .owning import IMPERSONATION, OwnedSession, Proof, owner_of
+from .owning import IMPERSONATION, Proof
+from .previous import MovedSession, previous_session
 from .rows import Row
 
 # RFC 6265bis, 5.5: user agents cap a cookie's life at 400 days.
 LONGEST_LIFE = timedelta(days=400)
 
 
-class TrackedSession(OwnedSession):
+class TrackedSession(MovedSession):
     """
     A session that knows its user, its client and its clocks, and stays ended.
 
@@ -40,10 +41,6 @@ class TrackedSession(OwnedSession):
     it, name their class ``SessionStore`` and override ``_read``, ``_written`` and
     ``forget`` to keep copies elsewhere.
     """
-
-    # Hears of a user about to own the session of whom no login told: called with the
-    # session and the user's primary key, and may take the user out of the data.
-    before_binding: ClassVar[Callable[[Any, Any], None] | None] = None
 
     def attach(self, client: Callable[[], ClientInfo]) -> None:
         """Say who is asking. ``client`` is called when the answer is first needed."""
@@ -71,10 +68,6 @@ class TrackedSession(OwnedSession):
         self._reserved_id = self._reserved_id or uuid4()
         return self._reserved_id
 
-    def is_bound_to(self, user_id: Any) -> bool:
-        """Whether the stored session already belongs to this user."""
-        return self._row is not None and self._row.user_id == user_id
-
     def drop_unusable_user(self) -> None:
         """
         End the session if its user is gone or inactive.
@@ -99,14 +92,16 @@ class TrackedSession(OwnedSession):
         self._credential = credential = crypto.resolve(self.session_key)
         self._row = None
         data = None
-        if credential is not None:
-            try:
+        try:
+            if credential is None:
+                data = self._move_in(now)
+            else:
                 reading = self._find(credential, now)
                 if reading is not None and self._admit(reading.row, now):
                     data = self._open(reading)
-            except DatabaseError:
-                self.failed = True
-                raise
+        except DatabaseError:
+            self.failed = True
+            raise
         if data is None:
             self._session_key = self._credential = None
             return {}
@@ -164,22 +159,6 @@ class TrackedSession(OwnedSession):
         self.delete()
         self._row = None
         return self.create()
-
-    def _owner(self, data: Any) -> Any:
-        """
-        Return whose the session is to be, by its data.
-
-        Django's ``login()`` has told of its user by now. Whatever else wrote one to
-        the data, channels say, has not: who has a second factor owes it all the same.
-        """
-        owner = owner_of(data)
-        if owner is None or self.is_bound_to(owner) or self.proof.aal >= 2:
-            return owner
-        if getattr(self.login_user, "pk", None) == owner:
-            return owner
-        if self.before_binding is not None:
-            self.before_binding(owner)
-        return owner_of(data)
 
     def cycle_key(self) -> None:
         """
@@ -325,6 +304,8 @@ class TrackedSession(OwnedSession):
         Django flushes what bears the hash of another password: that is the reason
         then, and the browser is told it.
         """
+        if self._row is None and previous_session(self.session_key) is not None:
+            self.load()  # to end it, it has to be ours
         if self.end_reason is EndReason.FLUSHED and self._is_of_another_password():
             self.end_reason = EndReason.PASSWORD_CHANGED
         if self._row is not None and self._row.user_id is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError
@@ -17,12 +17,13 @@ from django.utils import timezone
 
 from django_secure_sessions import crypto, policy
 from django_secure_sessions.conf import conf
+from django_secure_sessions.crypto import Credential
 from django_secure_sessions.state import ClientInfo
 
 from . import rows
 from .binding import Login, bind
 from .rows import Row
-from .saving import SavedSession
+from .saving import SavedSession, way_back
 
 
 class Proof(NamedTuple):
@@ -35,10 +36,16 @@ class Proof(NamedTuple):
 # Of a session in which somebody else acts as the user: the user showed nothing, and
 # nothing raises it.
 IMPERSONATION = Proof(1, "impersonation")
+# Of a session that another engine opened: signed in, and nothing is known of how.
+UNSHOWN = Proof(1, "")
 
 
 class OwnedSession(SavedSession):
     """The insert of a row, and the login that binds it to a user."""
+
+    # Hears of a user about to own the session of whom no login told: called with the
+    # session and the user's primary key, and may take the user out of the data.
+    before_binding: ClassVar[Callable[[Any, Any], None] | None] = None
 
     proof = Proof(aal=1, amr="pwd")
     # The user object of a login, where somebody had it at hand.
@@ -54,7 +61,27 @@ class OwnedSession(SavedSession):
     # Of the row that the next insert makes, where somebody had to know before.
     _reserved_id: uuid.UUID | None = None
 
-    def _insert(self, owner: Any) -> None:
+    def is_bound_to(self, user_id: Any) -> bool:
+        """Whether the stored session already belongs to this user."""
+        return self._row is not None and self._row.user_id == user_id
+
+    def _owner(self, data: Any) -> Any:
+        """
+        Return whose the session is to be, by its data.
+
+        Django's ``login()`` has told of its user by now. Whatever else wrote one to
+        the data, channels say, has not: who has a second factor owes it all the same.
+        """
+        owner = owner_of(data)
+        if owner is None or self.is_bound_to(owner) or self.proof.aal >= 2:
+            return owner
+        if getattr(self.login_user, "pk", None) == owner:
+            return owner
+        if self.before_binding is not None:
+            self.before_binding(owner)
+        return owner_of(data)
+
+    def _insert(self, owner: Any, rotated_from: Credential | None = None) -> None:
         session_key = self.session_key
         credential = crypto.resolve(session_key)
         if credential is None:
@@ -85,6 +112,8 @@ class OwnedSession(SavedSession):
             idle_seconds=None,
             absolute_seconds=None,
         )
+        if rotated_from is not None:
+            row = row._replace(**way_back(row_id, rotated_from, credential, now))
         try:
             if owner is None:
                 with _savepoint(self._using):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -73,10 +74,7 @@ class SavedSession(OpenedSession):
                 values["key_digest"] = credential.digest
                 values["rotated_at"] = now
                 if not privileged:
-                    values["previous_digest"] = row.key_digest
-                    values["previous_seal"] = crypto.seal(
-                        old.content_key, content_key, bridge(row.id)
-                    )
+                    values |= way_back(row.id, old, credential, now)
             packed = self._packed()
             values["data"] = crypto.seal(content_key, packed, row.id.bytes)
             values["version"] = row.version + 1
@@ -185,6 +183,17 @@ class SavedSession(OpenedSession):
         if self._credential is None:
             raise SessionEnded
         return self._credential
+
+
+def way_back(
+    row_id: UUID, old: Credential, new: Credential, now: datetime
+) -> dict[str, Any]:
+    """Return the columns that lead from the key before a rotation to the payload."""
+    return {
+        "previous_digest": old.digest,
+        "previous_seal": crypto.seal(old.content_key, new.content_key, bridge(row_id)),
+        "rotated_at": now,
+    }
 
 
 def _resolved(session_key: str) -> Credential:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from django.core.checks import Tags, register
 
-from . import cache, deploy, enrolment, surroundings, values, wiring
+from . import cache, deploy, enrolment, previous, surroundings, values, wiring
 
 ALWAYS = (
     values.check_keys,
@@ -34,10 +34,12 @@ ALWAYS = (
     cache.check_cache,
     cache.check_touch_store,
     enrolment.check_enrolment,
+    previous.check_previous_engine,
 )
 AT_DEPLOYMENT = (
     deploy.check_cookie_flags,
     deploy.check_cookie_scope,
+    previous.check_previous_engine_is_temporary,
     cache.check_cache_at_work,
 )
 

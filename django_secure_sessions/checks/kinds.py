@@ -160,6 +160,7 @@ KINDS: dict[str, Kind] = {
     "API_PREFIXES": prefixes,
     "HISTORY": span(),
     "EVENT_RETENTION": optional(span()),
+    "PREVIOUS_ENGINE": optional(text),
     "CACHE_TTL": span(_SECOND),
     "TOUCH_STORE": choice("database", "cache"),
 }

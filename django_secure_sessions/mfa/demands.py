@@ -29,6 +29,7 @@ def stale(session: Any, minutes: float | None = None) -> Demand | None:
     age = conf.recent_auth if minutes is None else timedelta(minutes=minutes)
     shown_at = session.authenticated_at
     is_recent = shown_at is not None and timezone.now() - shown_at < age
-    if is_recent and devices.METHOD not in session.amr:
+    # A session that came from another engine has shown nothing to this one.
+    if is_recent and session.amr and devices.METHOD not in session.amr:
         return None
     return Demand.RECENT

@@ -13,12 +13,15 @@ from django.db import connection
 from django_secure_sessions import lifecycle
 from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.exceptions import SessionEnded
-from django_secure_sessions.models import Session
+from django_secure_sessions.models import Session, SessionEvent
 from tests.cached import cached_engine
 from tests.concurrency.threads import PATIENCE, together, watching
+from tests.contract.test_previous import DJANGOS, before_the_switch
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import UserFactory
 from tests.visitor import JSON, Visitor
+
+DJANGOS_DB = f"{DJANGOS}.db"
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -213,6 +216,52 @@ class TestSaves:
             assert row.end_reason == "revoked"
             assert bytes(row.data) == b""
             assert not lives(SessionStore, key)
+
+
+class TestMoves:
+    """An old cookie comes with many requests at once."""
+
+    def test_one_session(self, user, settings):
+        """It moves once, and every request is its user's."""
+        old = before_the_switch(user)
+        settings.SECURE_SESSIONS = {"PREVIOUS_ENGINE": DJANGOS_DB}
+
+        def come(number):
+            browser = Visitor()
+            browser.key = old
+            return browser.user, browser.key
+
+        seen = together(come, range(many(25, 10)))
+        keys = {key for _, key in seen} - {old}
+
+        assert {found for found, _ in seen} == {user.pk}
+        assert len(keys) == 1
+        assert lives(SessionStore, keys.pop())
+        assert Session.objects.count() == 1
+        assert SessionEvent.objects.filter(kind="login").count() == 1
+
+    def test_limit(self, user, settings):
+        """Of a user's many old sessions no more than allowed are live afterwards."""
+        keys = [before_the_switch(user) for _ in range(many(10, 6))]
+        settings.SECURE_SESSIONS = {"PREVIOUS_ENGINE": DJANGOS_DB}
+        together(lambda key: SessionStore(key).items(), keys)
+
+        assert live_of(user).count() == 3
+        assert Session.objects.count() == len(keys)
+
+    def test_while_everybody_is_signed_out(self, user, settings):
+        """Whatever the order, after the end the old key opens nothing."""
+        old = before_the_switch(user)
+        settings.SECURE_SESSIONS = {"PREVIOUS_ENGINE": DJANGOS_DB}
+        SessionStore(old).items()
+
+        def act(number):
+            return SessionStore(old).items() if number % 2 else lifecycle.end_all(user)
+
+        together(act, range(many(20, 8)))
+
+        assert not SessionStore(old).items()
+        assert not live_of(user).exists()
 
 
 class TestTouches:

@@ -90,6 +90,7 @@ FAULTS = {
         "SECURE_SESSIONS['LIMIT_STRATEGY']",
         "include('django_secure_sessions.urls')",
     ),
+    "E014": Fault(ours(PREVIOUS_ENGINE=DB), "'PREVIOUS_ENGINE'", "Name what SESSION_E"),
     "E201": Fault(
         {**cached(), "SESSION_CACHE_ALIAS": "none"},
         "SESSION_CACHE_ALIAS",
@@ -153,6 +154,11 @@ FAULTS = {
     "W111": Fault(ours(IDLE_TIMEOUT=90_000), "'IDLE_TIMEOUT'", "Shorten IDLE_TIMEOUT"),
     "W112": Fault(ours(IDLE_TIMEOUT=30), "'IDLE_TIMEOUT'", "timedelta(minutes=30)"),
     "W113": Fault({"SECURE_SESSION": {}}, "SECURE_SESSION ", "SECURE_SESSIONS?"),
+    "W114": Fault(
+        ours(PREVIOUS_ENGINE="django.contrib.sessions.backends.db"),
+        "'PREVIOUS_ENGINE'",
+        "Take it out 14 days after",
+    ),
     "W201": Fault(cached(DUMMY), "CACHES['sessions']", f"SESSION_ENGINE = '{DB}'"),
     "W202": Fault(
         cached(LOCMEM["BACKEND"], LOCATION="own"), "CACHES['sessions']", "Use Redis"
@@ -177,7 +183,10 @@ FAULTS = {
     ),
 }
 # What a desk is fine with: see checks/__init__.py.
-AT_DEPLOYMENT = {"W103", "W104", "W105", "W106", "W107", "W202", "W203", "W204", "W205"}
+AT_DEPLOYMENT = {
+    *("W103", "W104", "W105", "W106", "W107", "W114"),
+    *("W202", "W203", "W204", "W205"),
+}
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 import zlib
+from contextlib import contextmanager
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +28,7 @@ from django_secure_sessions.middleware import SecureSessionMiddleware
 
 OURS = "django_secure_sessions.middleware.SecureSessionMiddleware"
 DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
+DJANGOS_ENGINES = "django.contrib.sessions.backends"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 CACHING = "django.middleware.cache.UpdateCacheMiddleware"
 MINUTES, DAYS = timedelta(minutes=1), timedelta(days=1)
@@ -102,6 +105,20 @@ class CompressedJSONSerializer(JSONSerializer):
 
 def some_function(user):
     """A function for settings that name one."""
+
+
+class SessionStore:
+    """Bears the name, and follows no contract."""
+
+
+@contextmanager
+def fresh_import(name):
+    """Have a module imported anew, as in a process that has not done it yet."""
+    known = sys.modules.pop(name)
+    try:
+        yield
+    finally:
+        sys.modules[name] = known
 
 
 def found(settings, *, at_deployment=False, **changed):
@@ -240,6 +257,7 @@ class TestValues:
             ("MFA_REQUIRED_FOR", [1]),
             ("MFA_PENDING_TRIES", 0),
             ("TOUCH_STORE", "redis"),
+            ("PREVIOUS_ENGINE", 1),
         ],
     )
     def test_wrong_value_is_named(self, settings, key, value):
@@ -322,6 +340,53 @@ class TestWiring:
     def test_foreign_engine_is_an_error(self, settings, engine):
         """Under another engine nothing of ours works, and nothing else says so."""
         assert ids(settings, SESSION_ENGINE=engine) == {"E004"}
+
+    @pytest.mark.parametrize(
+        ("path", "problem"),
+        [
+            (f"{DJANGOS_ENGINES}.database", "can't be used: ModuleNotFoundError"),
+            ("django_secure_sessions.conf", "can't be used: AttributeError"),
+            (__name__, "has no SessionStore that derives from SessionBase"),
+            ("django_secure_sessions.backends.db", "is an engine of this package"),
+            (f"{DJANGOS_ENGINES}.signed_cookies", "keeps nothing on the server"),
+        ],
+    )
+    def test_previous_engine_that_cannot_be_is_an_error(self, settings, path, problem):
+        """What sessions can't be taken over from is named, and says why."""
+        messages = found(settings, SECURE_SESSIONS={"PREVIOUS_ENGINE": path})
+
+        assert set(messages) == {"secure_sessions.E014"}
+        assert f"{path!r} {problem}" in messages["secure_sessions.E014"].msg
+
+    def test_previous_engine_without_its_app_is_an_error(self, settings):
+        """Its table has no model once its app is gone."""
+        apps = [name for name in settings.INSTALLED_APPS if "contrib.s" not in name]
+        chosen = {"PREVIOUS_ENGINE": f"{DJANGOS_ENGINES}.db"}
+        changed = {"INSTALLED_APPS": apps, "SECURE_SESSIONS": chosen}
+        # Imported under the app, the model stays usable: so ask a fresh module.
+        with fresh_import("django.contrib.sessions.models"):
+            messages = found(settings, **changed)
+
+        assert "INSTALLED_APPS" in messages["secure_sessions.E014"].msg
+
+    @pytest.mark.parametrize(
+        ("engine", "expected"), [("db", set()), ("cached_db", {"E014"})]
+    )
+    def test_previous_engine_in_the_cache_of_ours(self, settings, engine, expected):
+        """Django's put objects where ours takes bytes, if ours has a cache."""
+        settings.SESSION_ENGINE = f"django_secure_sessions.backends.{engine}"
+        chosen = {"PREVIOUS_ENGINE": f"{DJANGOS_ENGINES}.cache"}
+
+        assert ids(settings, SECURE_SESSIONS=chosen) == expected
+
+    def test_previous_engine_is_for_a_time(self, settings):
+        """It passes, and deployment tells when to take it out."""
+        chosen = {"PREVIOUS_ENGINE": f"{DJANGOS_ENGINES}.db"}
+        changed = {**HARDENED, "SECURE_SESSIONS": chosen}
+
+        assert ids(settings, **changed) == set()
+        message = found(settings, at_deployment=True)["secure_sessions.W114"]
+        assert message.hint.startswith("Take it out 14 days after")
 
     def test_absent_middleware_is_an_error(self, settings):
         """Without our middleware no request has a session of ours."""
