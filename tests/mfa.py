@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime, timezone
 
 import pyotp
@@ -11,8 +10,8 @@ from django.utils import timezone as django_timezone
 
 from django_secure_sessions.backends.db import SessionStore
 from django_secure_sessions.mfa import pending, recovery
-from django_secure_sessions.mfa.sealing import seal_secret
 from django_secure_sessions.models import Authenticator
+from django_secure_sessions.testing import enrol_totp
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 # The middle of a 30 second step.
@@ -32,18 +31,10 @@ def wrong_code(secret: str, moment: datetime) -> str:
 
 def give_totp(user, **values) -> str:
     """Give a user an authenticator app and return its secret."""
-    secret = pyotp.random_base32()
-    now = django_timezone.now()
-    factor = Authenticator(
-        id=uuid.uuid4(),
-        user=user,
-        type="totp",
-        name="phone",
-        **{"created_at": now, "confirmed_at": now, **values},
-    )
-    factor.secret = seal_secret(factor, secret.encode())
-    factor.save()
-    return secret
+    app = enrol_totp(user, name="phone")
+    if values:
+        Authenticator.objects.filter(user=user).update(**values)
+    return app.secret
 
 
 def give_recovery_codes(user) -> list[str]:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from django_secure_sessions.admin import SessionsLinkMixin
+from django_secure_sessions.decorators import aal_required, recent_auth_required
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -29,5 +30,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("vault/", aal_required()(home)),
+    path("fresh/", recent_auth_required()(home)),
     path("account/", include("django_secure_sessions.urls")),
 ]

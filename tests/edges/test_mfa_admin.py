@@ -15,8 +15,9 @@ from django_secure_sessions.mfa import changes, factors
 from django_secure_sessions.models import Authenticator, Session, SessionEvent
 from django_secure_sessions.signals import event_recorded
 from django_secure_sessions.state import ClientInfo
+from django_secure_sessions.testing import login_with_second_factor
 from tests.factories import SessionFactory, UserFactory
-from tests.mfa import code_at, give_recovery_codes, give_totp, wrong_code
+from tests.mfa import give_recovery_codes, give_totp, wrong_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
 
@@ -63,8 +64,7 @@ class TestReset:
         """Factors and sessions end; the history has actor and reason."""
         give_recovery_codes(member)
         own = Client()
-        own.get(f"/enter/{member.pk}/")
-        own.post(VERIFY, {"code": code_at(member.secret, timezone.now())})
+        login_with_second_factor(own, member)
         browser = staff("reset_mfa")
 
         reset(browser, member, **self.CONFIRMED)

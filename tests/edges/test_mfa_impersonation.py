@@ -14,6 +14,7 @@ from django_secure_sessions.exceptions import CodeRejected
 from django_secure_sessions.mfa import verify
 from django_secure_sessions.models import Authenticator, Session, SessionEvent
 from django_secure_sessions.state import ClientInfo
+from django_secure_sessions.testing import login_with_second_factor
 from tests import mfa_pages
 from tests.factories import PASSWORD, UserFactory
 from tests.mfa import code_at, give_totp, wrong_code
@@ -65,9 +66,7 @@ def supporter(db):
 def desk(supporter):
     """Return the browser of a supporter who has shown the own factor."""
     browser = Client()
-    browser.get(f"/enter/{supporter.pk}/")
-    browser.post(VERIFY, {"code": code_at(supporter.secret, timezone.now())})
-    assert browser.session.aal == 2
+    login_with_second_factor(browser, supporter)
     return browser
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from django_secure_sessions.mfa import factors
 from django_secure_sessions.models import Session
+from django_secure_sessions.testing import login_with_second_factor
 from tests import mfa_pages
 from tests.factories import PASSWORD, UserFactory
 from tests.mfa import code_at, give_totp
@@ -105,8 +106,7 @@ def sign_in(browser, user):
 @pytest.fixture
 def whole(client, member):
     """Return a browser of the member that has shown password and code."""
-    sign_in(client, member)
-    client.post(VERIFY, {"code": code_at(member.secret, timezone.now())})
+    login_with_second_factor(client, member)
     return client
 
 

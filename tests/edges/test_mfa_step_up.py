@@ -11,6 +11,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.utils import timezone
 
 from django_secure_sessions.models import Authenticator, Session, UserSecurity
+from django_secure_sessions.testing import login_with_second_factor
 from tests.factories import PASSWORD, UserFactory
 from tests.mfa import code_at, give_recovery_codes, give_totp, wrong_code
 
@@ -36,9 +37,7 @@ def member(db):
 def browser(member):
     """Return a browser of the member at level 2, proven just now."""
     browser = Client()
-    browser.get(f"/enter/{member.pk}/")
-    code = code_at(member.secret, timezone.now())
-    assert browser.post(VERIFY, {"code": code}).status_code == 302
+    login_with_second_factor(browser, member)
     return browser
 
 
@@ -452,9 +451,7 @@ class TestTrustedBrowsers:
         browser = self.trusting(member)
         assert self.again(browser, member)
         other = Client()
-        other.get(f"/enter/{member.pk}/")
-        code = code_at(member.secret, timezone.now(), 1)
-        assert other.post(VERIFY, {"code": code}).status_code == 302
+        login_with_second_factor(other, member)
 
         browser.post(f"/account/{path}/end-others/", **JSON)
 
@@ -561,9 +558,7 @@ class TestDuty:
         """Beside the session and its user, which the page itself asks for."""
         type(member).objects.filter(pk=member.pk).update(is_staff=True)
         browser = Client()
-        browser.get(f"/enter/{member.pk}/")
-        code = code_at(member.secret, timezone.now())
-        browser.post(VERIFY, {"code": code})
+        login_with_second_factor(browser, member)
         with django_assert_num_queries(2):
             assert browser.get("/who/").json() == {"user": member.pk}
 
