@@ -114,6 +114,7 @@ class TestOnce:
 
         def check_and_lose(*args):
             step = check(*args)
+            monkeypatch.undo()
             Authenticator.objects.all().delete()
             give_totp(user)
             return step
