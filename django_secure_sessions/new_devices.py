@@ -27,8 +27,10 @@ def note(event: SessionEvent) -> None:
 
     Costs one SELECT; call it once the login is committed, whose transaction holds a
     lock. The first login of a user, and one of somebody else who acts as the user,
-    is never from a new device.
+    is never from a new device, nor is a session that moved here from another engine.
     """
+    if event.detail.get("moved"):
+        return
     if event.kind != EventKind.LOGIN or event.actor or conf.new_device == "off":
         return
     if not _is_new(event):

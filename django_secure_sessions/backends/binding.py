@@ -140,6 +140,8 @@ def _event(login: Login, kind: EventKind, row: Row | None = None) -> SessionEven
         client=login.client,
         actor=login.impersonator,
         username=login.username,
+        # No method was shown to us: another engine's session moved here.
+        detail={"moved": True} if row and not row.amr else None,
     )
 
 

@@ -128,6 +128,16 @@ class TestMove:
         event = SessionEvent.objects.get(kind="login", user=user)
         assert event.session_id == Session.objects.get().pk
 
+    def test_it_is_no_new_device(self, returning, user):
+        """Nobody is warned of a browser that was signed in all along."""
+        for agent in ("Firefox/140.0", "Chrome/140.0"):
+            browser = returning(before_the_switch(user))
+            browser.get("/show/", user_agent=f"Mozilla/5.0 (X11; Linux) {agent}")
+
+        moves = SessionEvent.objects.filter(kind="login", detail__moved=True)
+        assert moves.count() == 2
+        assert not SessionEvent.objects.filter(kind="new_device").exists()
+
     def test_limit(self, returning, user):
         """Old sessions count when they move, and the first to come leave."""
         for key in [before_the_switch(user) for _ in range(4)]:
