@@ -75,10 +75,10 @@ def login_with_second_factor(
     client.force_login(user, backend)
     session: Any = client.session
     now = timezone.now()
-    if pending.is_waiting(session, now):
+    if pending.waits_for(session, now) == pending.LOGIN:
         half_done, _ = pending.find(session, now)
         with transaction.atomic(using=rows.alias()):
-            pending.complete(session, half_done, user, method)
+            pending.complete(session, half_done.with_factor(method), user)
     else:
         session.elevate(Proof(2, f"pwd {method}"))
     client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
