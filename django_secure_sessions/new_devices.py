@@ -60,7 +60,7 @@ def _is_new(login: SessionEvent) -> bool:
         .order_by("-at")
         .values_list("user_agent", flat=True)[:REMEMBERED]
     )
-    known = {_device(agent) for agent in agents}
+    known = {_device(agent) for agent in set(agents)}
     return bool(known) and _device(login.user_agent) not in known
 
 

@@ -22,9 +22,10 @@ ON_DESK = "Firefox on Linux"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Serve the demo for all tests of this module."""
-    with running_site(tmp_path_factory.mktemp("browser")) as site:
+def site(request, tmp_path_factory):
+    """Serve the demo for all tests of this module, or with settings of a test's own."""
+    settings = getattr(request, "param", {})
+    with running_site(tmp_path_factory.mktemp("browser"), **settings) as site:
         yield site
 
 
@@ -165,3 +166,32 @@ def test_the_keyboard_is_enough_to_sign_in(open_browser):
     page.keyboard.press("Enter")
 
     expect(page).to_have_url(re.compile("/profile/$"))
+
+
+@pytest.mark.parametrize("site", [{"LIMIT_STRATEGY": "ask"}], indirect=True)
+def test_who_finds_no_room_chooses_which_session_ends(open_browser):
+    """The fourth sign-in waits, without a script too; the chosen browser is told."""
+    phone, desk = open_browser(user_agent=PHONE), open_browser(user_agent=DESK)
+    new = open_browser(
+        java_script_enabled=False, viewport={"width": 390, "height": 844}
+    )
+    # The demo has signed jun in on one device already.
+    for page in (phone, desk):
+        sign_in(page, "jun")
+
+    new.goto("/login/?next=/preferences/")
+    new.get_by_label("Username").fill("jun")
+    new.get_by_label("Password").fill(PASSWORD)
+    new.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(new.get_by_role("heading", level=1)).to_contain_text("3 devices")
+    assert new.evaluate("document.documentElement.scrollWidth") == 390
+    new.goto("/profile/")  # nobody yet
+    expect(new.get_by_role("heading", level=1)).to_contain_text("3 devices")
+    new.get_by_label(ON_PHONE).check()
+    new.get_by_role("button", name="Continue").click()
+
+    expect(new).to_have_url(re.compile("/profile/$"))
+    phone.get_by_role("link", name="Profile").click()
+    expect(phone.get_by_role("alert")).to_contain_text("signed in on another device")
+    desk.get_by_role("link", name="Profile").click()
+    expect(desk).to_have_url(re.compile("/profile/$"))
