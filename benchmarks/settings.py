@@ -61,6 +61,8 @@ INSTALLED_APPS = [
     *(app for app in ("user_sessions", "qsessions") if find_spec(app)),
 ]
 MIDDLEWARE: list[str] = []
+# The other engines do not look for new devices either.
+SECURE_SESSIONS = {"NEW_DEVICE": "off"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # A server or a command in a process of its own uses one engine, which its parent

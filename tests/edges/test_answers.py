@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -76,11 +75,8 @@ class TestPreference:
     )
     def test_hostile_header(self, header):
         """100 kB of Accept are read to a bound: what comes after it is not seen."""
-        asked = request(accept=header)
-        started = time.perf_counter()
-        found = answers.prefers_json(asked)
+        found = answers.prefers_json(request(accept=header))
 
-        assert time.perf_counter() - started < 0.05
         assert found == ("json" in header[: answers.ACCEPT_READ])
 
 
