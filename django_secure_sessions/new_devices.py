@@ -29,11 +29,9 @@ def note(event: SessionEvent) -> None:
     lock. The first login of a user, and one of somebody else who acts as the user,
     is never from a new device, nor is a session that moved here from another engine.
     """
-    if event.detail.get("moved"):
+    if event.kind != EventKind.LOGIN or event.actor or event.detail.get("moved"):
         return
-    if event.kind != EventKind.LOGIN or event.actor or conf.new_device == "off":
-        return
-    if not _is_new(event):
+    if conf.new_device == "off" or not _is_new(event):
         return
     client = ClientInfo(event.ip_address, event.user_agent)
     new = events.build(

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth import SESSION_KEY, get_user_model, user_logged_in
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.test import AsyncClient, Client
 from django.urls import path
 from django.utils import timezone
@@ -22,11 +22,11 @@ from django_secure_sessions.models import (
     SessionEvent,
     TrustedDevice,
 )
-from django_secure_sessions.signals import session_authenticated
 from django_secure_sessions.state import EndReason, LimitStrategy, Rules
 from tests.edges.test_mfa_doors import (
     DOORS,
     addresses,
+    announcements,
     foreign_view,
     key_of,
     own_login_page,
@@ -162,25 +162,12 @@ class TestWaiting:
         self, client, member, others, door, django_capture_on_commit_callbacks
     ):
         """Django's signal comes once in all, ours once and with the choice."""
-        django, ours = [], []
-
-        def logged_in(**kwargs):
-            django.append(kwargs["user"].pk)
-
-        def authenticated(**kwargs):
-            ours.append(kwargs["user_id"])
-
-        user_logged_in.connect(logged_in)
-        session_authenticated.connect(authenticated)
-        try:
+        with announcements() as (django, ours):
             with django_capture_on_commit_callbacks(execute=True):
                 door(client, member)
             assert ours == []
             with django_capture_on_commit_callbacks(execute=True):
                 choose(client, others[0].session_id)
-        finally:
-            user_logged_in.disconnect(logged_in)
-            session_authenticated.disconnect(authenticated)
         assert (django, ours) == ([member.pk], [member.pk])
 
     def test_of_somebody_else_in_the_same_browser(self, client, member, others):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -93,6 +95,26 @@ def show_code(browser, member, **extra):
     return browser.post(VERIFY, {"code": code, **extra})
 
 
+@contextmanager
+def announcements():
+    """Return whose logins Django's signal announces meanwhile, and whose ours."""
+    django, ours = [], []
+
+    def logged_in(**kwargs):
+        django.append(kwargs["user"].pk)
+
+    def authenticated(**kwargs):
+        ours.append(kwargs["user_id"])
+
+    user_logged_in.connect(logged_in)
+    session_authenticated.connect(authenticated)
+    try:
+        yield django, ours
+    finally:
+        user_logged_in.disconnect(logged_in)
+        session_authenticated.disconnect(authenticated)
+
+
 class TestHalfDone:
     """What every door leaves behind for a user with a factor."""
 
@@ -144,25 +166,12 @@ class TestHalfDone:
         self, client, member, door, django_capture_on_commit_callbacks
     ):
         """Django's signal comes once in all, ours once and with the code."""
-        django, ours = [], []
-
-        def logged_in(**kwargs):
-            django.append(kwargs["user"].pk)
-
-        def authenticated(**kwargs):
-            ours.append(kwargs["user_id"])
-
-        user_logged_in.connect(logged_in)
-        session_authenticated.connect(authenticated)
-        try:
+        with announcements() as (django, ours):
             with django_capture_on_commit_callbacks(execute=True):
                 door(client, member)
             assert ours == []
             with django_capture_on_commit_callbacks(execute=True):
                 show_code(client, member)
-        finally:
-            user_logged_in.disconnect(logged_in)
-            session_authenticated.disconnect(authenticated)
         assert django == [member.pk]
         assert ours == [member.pk]
 
