@@ -78,7 +78,7 @@ def opened(store, user=None, **data):
 
 def empty_caches():
     """
-    Drop whatever this run has cached.
+    Drop whatever this run has cached, and close the connections of the test.
 
     Keys are deleted by prefix on Redis, because a flush of the whole database would
     empty the cache of a run beside this one.
@@ -88,6 +88,7 @@ def empty_caches():
             cache.delete_pattern("*")
         else:
             cache.clear()
+        cache.close()
 
 
 def lapse(session):

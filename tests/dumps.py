@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from itertools import compress
 
 from django.core.cache import caches
 from django.db import OperationalError, connection
@@ -12,6 +11,7 @@ from django.db.transaction import TransactionManagementError
 from redis.exceptions import RedisError
 
 from django_secure_sessions import crypto
+from tests.emptying import filled_tables
 
 # Every key that was issued since somebody cleared this list.
 issued: list[str] = []
@@ -60,15 +60,8 @@ def database_dump():
     """Return every value of every table, one after the other, as bytes."""
     pieces = []
     with connection.cursor() as cursor:
-        # Asked each time: some tests bring tables of their own, and take them away.
-        found = connection.introspection.table_names(cursor)
-        names = [connection.ops.quote_name(name) for name in found]
-        # One question for all, since most tests fill few tables.
-        asked = ", ".join(f"EXISTS(SELECT 1 FROM {name})" for name in names)  # noqa: S608
-        cursor.execute(f"SELECT {asked}")
-        filled = list(compress(names, cursor.fetchone()))
-        for name in filled:
-            cursor.execute(f"SELECT * FROM {name}")  # noqa: S608
+        for name in filled_tables(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")  # noqa: S608
             for row in cursor.fetchall():
                 for value in row:
                     binary = isinstance(value, (bytes, memoryview, bytearray))

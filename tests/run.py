@@ -198,8 +198,6 @@ def run(
     arguments = [*(f"--ignore={path}" for path in left_out), *arguments]
     environment: Mapping[str, str] = {
         **os.environ,
-        # Its checks take as long as the tests, and see the same on each database.
-        "PYTHONDEVMODE": "" if brief or service else "1",
         # Empty means the default of tests/settings.py, a SQLite file.
         "DATABASE_URL": service.url if service else "",
         "REDIS_URL": redis,

@@ -39,6 +39,9 @@ def database(url: str) -> dict[str, Any]:
             "timeout": 30,  # seconds
             "init_command": "PRAGMA synchronous=OFF",
         }
+    if entry["ENGINE"].endswith("postgresql"):
+        # No wait for the disk, for the same reason.
+        entry.setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"
     return entry
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import pytest
 
+from benchmarks import load
 from benchmarks.load import Order, Visitor, drive
 from benchmarks.writing import Table, markdown, restructured
 
@@ -37,19 +39,23 @@ def port():
     server.server_close()
 
 
-def order(port):
-    return Order("127.0.0.1", port, "/", connections=2, warm_up=0, seconds=0.05)
+@pytest.fixture
+def order(port, monkeypatch):
+    """A second's load, of a clock that is moved by each look at it."""
+    ticks = count(step=0.01)
+    monkeypatch.setattr(load, "perf_counter", lambda: next(ticks))
+    return Order("127.0.0.1", port, "/", connections=2, warm_up=0, seconds=1)
 
 
-def test_a_load_counts_the_answers_to_signed_in_visitors(port):
+def test_a_load_counts_the_answers_to_signed_in_visitors(order):
     """A rate is of requests that were answered with the visitor's own name."""
-    assert drive(order(port), [ANNA]) > 0
+    assert drive(order, [ANNA]) > 0
 
 
-def test_a_load_stops_at_an_answer_to_somebody_else(port):
+def test_a_load_stops_at_an_answer_to_somebody_else(order):
     """A server that forgets who is signed in has no rate."""
     with pytest.raises(SystemExit, match="not bela"):
-        drive(order(port), [ANNA, BELA])
+        drive(order, [ANNA, BELA])
 
 
 def test_both_languages_tell_the_same_figures():
