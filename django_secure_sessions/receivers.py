@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete, post_save, pre_delete, pre_sav
 from django.http import HttpRequest
 from django.utils import timezone
 
-from . import events, lifecycle, new_devices, notices, passwords, request_user
+from . import accounts, events, lifecycle, new_devices, notices, request_user
 from .backends import ending
 from .backends.base import TrackedSession
 from .backends.owning import Proof
@@ -23,7 +23,7 @@ from .state import EndReason, EventKind
 
 _UID = "secure_sessions."
 # Left on a user from the beginning of a save to its end.
-_NEW_PASSWORD = "_secure_sessions_new_password"  # noqa: S105 - a name, not a password
+_CHANGES = "_secure_sessions_changes"
 
 
 def connect() -> None:
@@ -126,11 +126,9 @@ def saving_user(
     update_fields: Any = None,
     **kwargs: Any,
 ) -> None:
-    """Compare the password with the stored one, while there is one to compare."""
-    is_new = instance._state.adding or instance.pk is None
-    vars(instance)[_NEW_PASSWORD] = not (raw or is_new) and passwords.will_change(
-        instance, using, update_fields
-    )
+    """Compare the account with the stored one, while there is one to compare."""
+    if not (raw or instance._state.adding or instance.pk is None):
+        vars(instance)[_CHANGES] = accounts.changing(instance, using, update_fields)
 
 
 def user_saved(
@@ -141,14 +139,21 @@ def user_saved(
     update_fields: Any = None,
     **kwargs: Any,
 ) -> None:
-    """End sessions when a user got a new password or was deactivated."""
-    has_new_password = vars(instance).pop(_NEW_PASSWORD, False)
+    """
+    End sessions when a user got a new password or was deactivated.
+
+    Also when a user is active again: a bulk update, which sends no signal, may have
+    deactivated them, and what no request has ended since would revive.
+    """
+    changed = vars(instance).pop(_CHANGES, frozenset[str]())
     if created or raw:
         return
-    told = passwords.writes(instance, "is_active", update_fields)
-    if told and not instance.is_active and conf.on_deactivate == "end_all":
+    told = accounts.writes(instance, "is_active", update_fields)
+    # Now, or until now.
+    inactive = "is_active" in changed or (told and not instance.is_active)
+    if inactive and conf.on_deactivate == "end_all":
         lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
-    elif has_new_password:
+    elif "password" in changed:
         _password_changed(instance, conf.on_password_change)
 
 

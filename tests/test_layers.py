@@ -14,7 +14,7 @@ ROOT = Path(django_secure_sessions.__file__).parent
 # From the bottom to the top. Modules of one line do not import each other.
 LAYERS = """
 exceptions state signals user_agents kinds
-presets roles passwords wording
+presets roles accounts wording
 conf
 crypto client policy data limits devices http request_user
 models migrations

@@ -19,7 +19,7 @@ from django.contrib.sessions.backends.base import CreateError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from django_secure_sessions import crypto, passwords, policy
+from django_secure_sessions import accounts, crypto, policy
 from django_secure_sessions.conf import conf
 from django_secure_sessions.state import ClientInfo, EndReason
 
@@ -320,7 +320,7 @@ class TrackedSession(MovedSession):
             return False
         kept = self._get_session().get(HASH_SESSION_KEY)  # type: ignore[attr-defined]
         user = self._stored_user() if kept else None
-        return user is not None and not passwords.fits(user, kept)
+        return user is not None and not accounts.fits(user, kept)
 
     def _stored_user(self) -> Any:
         with self._watched():

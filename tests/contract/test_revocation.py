@@ -221,20 +221,41 @@ class TestDeactivation:
         assert reasons(user) == 2 * ["user_deactivated"]
 
     def test_bulk_update(self, pair, user):
-        """
-        An update that sends no signal ends a session at its next request.
-
-        A session without a request in between is not found out, and lives again
-        with its user; `lifecycle.end_all` is for that.
-        """
+        """An update that sends no signal ends a session at its next request."""
         User.objects.filter(pk=user.pk).update(is_active=False)
-        used, unused = pair
+        used, _ = pair
         assert used.user is None
         User.objects.filter(pk=user.pk).update(is_active=True)
 
         assert used.user is None
         assert reasons(user) == ["user_deactivated"]
-        assert unused.user == user.pk
+
+    def test_reactivation(self, pair, user):
+        """What a bulk update deactivated does not revive with its user."""
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        user.is_active = True
+        user.save()
+
+        assert [browser.user for browser in pair] == [None, None]
+        assert reasons(user) == 2 * ["user_deactivated"]
+
+    def test_two_bulk_updates(self, pair, user):
+        """
+        Nothing tells of a user who was inactive for a moment, between two requests.
+
+        `lifecycle.end_all` is for that.
+        """
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        User.objects.filter(pk=user.pk).update(is_active=True)
+
+        assert [browser.user for browser in pair] == [user.pk, user.pk]
+
+    def test_another_save(self, pair, user):
+        """A save of an active user ends nothing."""
+        user.first_name = "Anna"
+        user.save()
+
+        assert [browser.user for browser in pair] == [user.pk, user.pk]
 
     def test_page_without_user(self, pair, user):
         """A request that asks for nobody ends nothing, active or not."""

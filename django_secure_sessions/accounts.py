@@ -1,4 +1,4 @@
-"""Whether a user has another password than before: at a save, and behind a session."""
+"""What of a user's account sessions depend on: the password, and being active."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from django.contrib.auth.hashers import get_hasher, identify_hasher
 from django.utils.crypto import constant_time_compare
 
 
-def will_change(user: Any, using: str, update_fields: Collection[str] | None) -> bool:
+def changing(
+    user: Any, using: str, update_fields: Collection[str] | None
+) -> frozenset[str]:
     """
-    Whether the save that is about to begin gives a user another password.
+    Which of ``password`` and ``is_active`` the save that is about to begin changes.
 
-    However the hash was set: what counts is whether it differs from the stored one,
-    which one query finds out where a password is written at all. The hash that a
+    However they were set: what counts is whether they differ from what is stored,
+    which one query finds out where one of them is written at all. The hash that a
     login renews, since its hasher is outdated, is of the same password.
     """
-    if not writes(user, "password", update_fields):
-        return False
-    if getattr(user, "_password", None) is not None:
-        return True  # by set_password(), which makes a new hash in any case
+    columns = {field.attname for field in user._meta.concrete_fields}
+    written = [
+        name
+        for name in ("password", "is_active")
+        if name in columns and writes(user, name, update_fields)
+    ]
+    if not written:
+        return frozenset()
     stored = type(user)._base_manager.using(using).filter(pk=user.pk)
-    before = stored.values_list("password", flat=True).first()
-    if before is None or before == user.password:
-        return False
-    return not (_is_renewal(user, update_fields) and _is_outdated(before))
+    before = stored.values(*written).first() or {}
+    changed = {name for name in before if before[name] != getattr(user, name)}
+    if _is_renewal(user, update_fields) and _is_outdated(before.get("password", "")):
+        changed.discard("password")
+    return frozenset(changed)
 
 
 def writes(user: Any, name: str, update_fields: Collection[str] | None) -> bool:
