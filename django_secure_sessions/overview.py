@@ -65,6 +65,22 @@ def standing(session: Judged, now: datetime) -> Standing:
     )
 
 
+def time_left(session: Judged, now: datetime) -> dict[str, Any]:
+    """Return what a script is told of its session's deadlines, in seconds."""
+    found = standing(session, now)
+    return {
+        "expires_at": found.deadline.isoformat(),
+        "remaining": _seconds(found.deadline, now),
+        "idle_remaining": _seconds(found.idle_at, now),
+        "absolute_remaining": _seconds(found.absolute_at, now),
+    }
+
+
+def _seconds(moment: datetime | None, now: datetime) -> int | None:
+    """Whole seconds until then, rounded down: a warning may be early, never late."""
+    return None if moment is None else max(int((moment - now).total_seconds()), 0)
+
+
 @dataclass(frozen=True)
 class OwnSession:
     """A live session as its owner sees it. No key, no digest, nothing of the data."""

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from http.client import HTTPConnection, HTTPMessage
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.run import POSTGRESQL, Service, Unavailable
 from tests.settings import SUFFIX
 
 MANAGE = Path(__file__).resolve().parent.parent / "example_project" / "manage.py"
+DATABASE = "example.sqlite3"
 ADDRESS = re.compile(r"http://localhost:\d+")
 FORM_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 # Seconds. Only a machine that is stuck needs this long.
@@ -40,7 +43,7 @@ def environment(directory: Path, **changes: str) -> dict[str, str]:
     }
     return {
         **kept,
-        "DATABASE_URL": f"sqlite:///{directory / 'example.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{directory / DATABASE}",
         "PORT": "0",
         "PYTHONUNBUFFERED": "1",
         **changes,
@@ -99,6 +102,22 @@ class Site:
     address: str
     greeting: str
     process: subprocess.Popen[str]
+    directory: Path
+
+    def age(self, username: str, **changes: timedelta) -> None:
+        """Move times of a reader's live sessions back, for columns named so."""
+        with closing(sqlite3.connect(self.directory / DATABASE)) as database:
+            for column, change in changes.items():
+                database.execute(
+                    f"""
+                    UPDATE django_secure_sessions_session
+                    SET {column} = strftime('%Y-%m-%d %H:%M:%f', {column}, ?)
+                    WHERE ended_at IS NULL AND user_id =
+                        (SELECT id FROM auth_user WHERE username = ?)
+                    """,  # noqa: S608
+                    (f"-{change.total_seconds()} seconds", username),
+                )
+            database.commit()
 
     def interrupt(self) -> int:
         """Press Ctrl-C and return the exit status."""
@@ -132,7 +151,7 @@ def running_site(directory: Path, **changes: str) -> Iterator[Site]:
             greeting = "".join(said)
             found = ADDRESS.search(greeting)
             assert found is not None, greeting
-            yield Site(found.group(), greeting, process)
+            yield Site(found.group(), greeting, process, directory)
         finally:
             process.terminate()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -70,7 +69,7 @@ def not_found(request: HttpRequest, elsewhere: str) -> HttpResponse:
 @json_view("GET", "HEAD")
 def status(request: HttpRequest) -> HttpResponse:
     """Tell how long this session has, without giving it any longer."""
-    return answer(_status(request))
+    return answer(overview.time_left(_session(request).row, timezone.now()))
 
 
 @json_view("POST")
@@ -82,7 +81,7 @@ def keep_alive(request: HttpRequest) -> HttpResponse:
     interval follows, however often this is called.
     """
     _session(request).touch()
-    return answer(_status(request))
+    return answer(overview.time_left(_session(request).row, timezone.now()))
 
 
 def _unless_fresh(request: HttpRequest) -> HttpResponse | None:
@@ -118,22 +117,6 @@ def _unless_fresh(request: HttpRequest) -> HttpResponse | None:
     return refusal(
         403, "reauthentication_required", detail, reason=form.method or "login"
     )
-
-
-def _status(request: HttpRequest) -> dict[str, Any]:
-    now = timezone.now()
-    found = overview.standing(_session(request).row, now)
-    return {
-        "expires_at": found.deadline.isoformat(),
-        "remaining": _seconds(found.deadline, now),
-        "idle_remaining": _seconds(found.idle_at, now),
-        "absolute_remaining": _seconds(found.absolute_at, now),
-    }
-
-
-def _seconds(moment: datetime | None, now: datetime) -> int | None:
-    """Whole seconds until then, rounded down: a warning may be early, never late."""
-    return None if moment is None else max(int((moment - now).total_seconds()), 0)
 
 
 def _session(request: HttpRequest) -> Any:

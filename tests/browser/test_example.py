@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
@@ -34,14 +35,16 @@ def open_browser(chromium, site):
     """Return a way to open browsers that share nothing; each gives a page."""
     contexts, complaints = [], []
 
+    def complain(said):
+        # Chromium reports a refusal that the script asks for, and deals with.
+        if said.type == "error" and "status of 401" not in said.text:
+            complaints.append(said.text)
+
     def open_browser(**options):
         context = chromium.new_context(base_url=site.address, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if said.type == "error" else None,
-        )
+        page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 
@@ -195,3 +198,69 @@ def test_who_finds_no_room_chooses_which_session_ends(open_browser):
     expect(phone.get_by_role("alert")).to_contain_text("signed in on another device")
     desk.get_by_role("link", name="Profile").click()
     expect(desk).to_have_url(re.compile("/profile/$"))
+
+
+class TestTimeoutWarning:
+    """Sessions of the demo idle out after 30 minutes, and last for 12 hours."""
+
+    @pytest.fixture
+    def page(self, open_browser):
+        """Return a page of somebody who signs in and goes away."""
+        page = open_browser()
+        page.clock.install()
+        sign_in(page, "amara")
+        return page
+
+    def test_who_was_away_is_warned_and_stays(self, page, site):
+        """Two minutes before the end all tabs warn; the button in any one will do."""
+        other = page.context.new_page()
+        other.goto("/preferences/")
+        site.age("amara", last_activity=timedelta(minutes=29))
+
+        page.clock.fast_forward("28:01")
+
+        for tab in (page, other):
+            warning = tab.get_by_role("alertdialog", name="You will be signed out soon")
+            expect(warning).to_be_visible()
+            expect(warning.get_by_role("timer")).to_have_text(
+                re.compile(r"^(0:\d\d|1:00)$")
+            )
+        expect(page.get_by_role("button", name="Stay signed in")).to_be_focused()
+        page.keyboard.press("Enter")
+        for tab in (page, other):
+            expect(tab.get_by_role("alertdialog")).to_be_hidden()
+        site.age("amara", last_activity=timedelta(minutes=29))
+        page.reload()
+        expect(page).to_have_url(re.compile("/profile/$"))
+
+    def test_activity_elsewhere_counts(self, page):
+        """A page left open does not warn while its reader goes on in another tab."""
+        with page.expect_response("**/account/api/session/"):
+            page.clock.fast_forward("28:01")
+
+        expect(page.get_by_role("alertdialog")).to_be_hidden()
+
+    def test_who_stays_away_is_told(self, page, site):
+        """What stood on the page is still there, under the reason and a way back."""
+        site.age("amara", last_activity=timedelta(minutes=31))
+
+        page.clock.fast_forward("30:01")
+
+        told = page.get_by_role("alertdialog")
+        expect(told).to_contain_text("You were signed out because you were inactive.")
+        expect(told.get_by_role("button")).to_have_count(0)
+        told.get_by_role("link", name="Sign in again").click()
+        expect(page).to_have_url(re.compile(r"/login/\?next=/profile/"))
+        expect(page.get_by_role("alert")).to_contain_text("inactive")
+
+    def test_the_longest_time_cannot_be_extended(self, page, site):
+        """No button promises what the server would not keep."""
+        site.age("amara", authenticated_at=timedelta(hours=11, minutes=59))
+
+        page.clock.fast_forward("28:01")
+
+        warning = page.get_by_role("alertdialog")
+        expect(warning).to_contain_text("longest time")
+        expect(warning.get_by_role("button", name="Stay signed in")).to_be_hidden()
+        warning.get_by_role("button", name="Close").click()
+        expect(warning).to_be_hidden()

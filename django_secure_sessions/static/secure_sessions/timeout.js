@@ -1,0 +1,128 @@
+// Warns before a timeout, in the dialog marked data-session-timeout. How long a session
+// has is asked of the server: another tab may have extended it, and timers of a hidden
+// tab or a sleeping machine come late.
+
+const LONGEST = 2 ** 31 - 1; // milliseconds: what a timer can wait
+const RETRY = 10_000; // milliseconds, while the server can't be reached
+
+const dialog = document.querySelector("dialog[data-session-timeout]");
+const form = dialog.querySelector("form");
+const heading = dialog.querySelector("h2");
+const soon = heading.textContent;
+const failed = dialog.querySelector("[data-failed]");
+const warning = Number(dialog.dataset.seconds) * 1000;
+const tabs = new BroadcastChannel("secure-sessions-timeout");
+
+let askAt = Date.now() + Number(dialog.dataset.quietSeconds) * 1000;
+let deadline = askAt + warning;
+let extendable = true;
+let dismissed = false;
+let timer;
+
+function plan(action, delay) {
+  clearTimeout(timer);
+  timer = setTimeout(action, Math.min(delay, LONGEST));
+}
+
+function show(state) {
+  for (const part of dialog.querySelectorAll("[data-when]"))
+    part.hidden = !part.dataset.when.split(" ").includes(state);
+  if (!dialog.open && !dismissed) dialog.showModal();
+}
+
+function hide() {
+  dismissed = false;
+  failed.hidden = true;
+  dialog.close();
+}
+
+function clock(milliseconds) {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function count() {
+  const left = deadline - Date.now();
+  if (left <= 0) {
+    plan(ask, 1000);
+    return;
+  }
+  heading.textContent = soon;
+  dialog.querySelector("[data-clock]").textContent = clock(left);
+  show(extendable ? "idle" : "absolute");
+  plan(count, 1000);
+}
+
+function learn({ remaining, absolute_remaining: absolute }) {
+  deadline = Date.now() + remaining * 1000;
+  askAt = deadline - warning;
+  extendable = absolute === null || remaining < absolute;
+  if (askAt <= Date.now()) {
+    count();
+  } else {
+    hide();
+    plan(ask, askAt - Date.now());
+  }
+}
+
+async function request(address, options) {
+  const answer = await fetch(address, {
+    credentials: "same-origin",
+    ...options,
+    headers: { Accept: "application/json", ...options?.headers },
+  });
+  const said = await answer.json();
+  if (answer.status === 401) {
+    clearTimeout(timer);
+    dismissed = false;
+    heading.textContent = said.detail;
+    show("ended");
+    return;
+  }
+  if (!answer.ok) throw new Error(said.detail);
+  learn(said);
+  tabs.postMessage(said);
+}
+
+async function ask() {
+  // Until the answer is here, or if none comes.
+  plan(ask, RETRY);
+  try {
+    await request(dialog.dataset.status);
+  } catch {
+    // The next try may reach the server.
+  }
+}
+
+function askIfDue() {
+  if (document.visibilityState === "visible" && Date.now() >= askAt) ask();
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  failed.hidden = true;
+  try {
+    await request(form.action, {
+      method: "POST",
+      headers: { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value },
+    });
+  } catch {
+    failed.hidden = false;
+  }
+});
+dialog.querySelector("[data-close]").addEventListener("click", () => {
+  dismissed = true;
+  dialog.close();
+});
+dialog.addEventListener("cancel", () => {
+  dismissed = true;
+});
+dialog.querySelector("[data-again]").addEventListener("click", (event) => {
+  event.preventDefault();
+  location.reload();
+});
+tabs.addEventListener("message", (message) => learn(message.data));
+document.addEventListener("visibilitychange", askIfDue);
+addEventListener("pageshow", askIfDue);
+
+plan(ask, askAt - Date.now());
