@@ -39,7 +39,7 @@ def connect() -> None:
     pre_delete.connect(user_deleted, sender=user_model, dispatch_uid=_UID + "deleted")
     # An engine that can't be imported is for a check to tell of, which runs later.
     with suppress(ImportError, AttributeError):
-        if getattr(ending.engine(), "keeps_copies", False):
+        if ending.keeps_copies():
             connect_to_rows()
 
 

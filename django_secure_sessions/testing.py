@@ -133,7 +133,7 @@ def _set_back(client: AnyClient, column: str, by: timedelta) -> None:
     _refuse_at_work()
     row = session_of(client)
     rows.update(rows.alias(), {column: getattr(row, column) - by}, id=row.id)
-    if getattr(ending.engine(), "keeps_copies", False):
+    if ending.keeps_copies():
         # What the cache knows would say otherwise.
         keys = entries.keys_of(row.key_digest)
         caches[settings.SESSION_CACHE_ALIAS].delete_many(keys)

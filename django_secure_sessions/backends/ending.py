@@ -109,6 +109,11 @@ def engine() -> Any:
     return import_module(settings.SESSION_ENGINE).SessionStore
 
 
+def keeps_copies() -> bool:
+    """Whether the engine in use keeps copies of sessions outside the database."""
+    return bool(getattr(engine(), "keeps_copies", False))
+
+
 def announce(found: Sequence[Row], reason: EndReason, actor: str) -> None:
     """Tell receivers of sessions that ended. For after the commit."""
     if not session_ended.has_listeners(Session):

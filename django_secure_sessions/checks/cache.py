@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from django_secure_sessions.backends import ending
 from django_secure_sessions.conf import conf
 
 from .places import places, servers
@@ -128,10 +128,9 @@ def check_touch_store(**kwargs: Any) -> list[CheckMessage]:
 
 def _is_in_use() -> bool:
     try:
-        store = import_module(settings.SESSION_ENGINE).SessionStore
+        return ending.keeps_copies()
     except (ImportError, AttributeError):
         return False  # for E004 to say
-    return bool(getattr(store, "keeps_copies", False))
 
 
 def _alias(alias: str) -> tuple[type[Any], dict[str, Any]]:

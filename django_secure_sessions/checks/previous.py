@@ -66,7 +66,7 @@ def _problem(path: str) -> str:
         getattr(made, "model", None)  # raises where its app is not installed
         cache = getattr(made, "_cache", None)
         shared = cache is not None and cache is caches[settings.SESSION_CACHE_ALIAS]
-        if shared and getattr(ending.engine(), "keeps_copies", False):
+        if shared and ending.keeps_copies():
             return "uses the cache of SESSION_CACHE_ALIAS, which holds bytes only now"
     except Exception as error:  # whatever a foreign module raises
         return f"can't be used: {type(error).__name__}: {error}"

@@ -17,6 +17,7 @@ from django_secure_sessions.signals import session_authenticated
 from django_secure_sessions.state import LimitStrategy, Rules
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import heard
 from tests.visitor import JSON, Visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,19 +95,11 @@ class TestDoors:
 
     def test_tells_once(self, visitor, user):
         """`session_authenticated` is sent once, with the public id and no secret."""
-        heard = []
-
-        def listen(**kwargs):
-            heard.append(kwargs)
-
-        session_authenticated.connect(listen)
-        try:
+        with heard(session_authenticated) as found:
             browser = visitor()
             browser.enter(user)
             browser.get("/show/")
-        finally:
-            session_authenticated.disconnect(listen)
-        (told,) = heard
+        (told,) = found
 
         assert told["session_id"] == Session.objects.get().pk
         assert told["user_id"] == user.pk
@@ -125,21 +118,13 @@ class TestDoors:
 
     def test_again_in_the_same_browser(self, visitor, user):
         """A second login of the user is one more login: on record, and signalled."""
-        heard = []
-
-        def listen(session_id, **kwargs):
-            heard.append(session_id)
-
         browser = visitor()
         browser.enter(user)
-        session_authenticated.connect(listen)
-        try:
+        with heard(session_authenticated) as told:
             browser.enter(user)
-        finally:
-            session_authenticated.disconnect(listen)
         pk = Session.objects.get().pk
 
-        assert heard == [pk]
+        assert [each["session_id"] for each in told] == [pk]
         logins = SessionEvent.objects.filter(kind="login", user=user)
         assert list(logins.values_list("session_id", flat=True)) == [pk, pk]
 

@@ -16,6 +16,7 @@ from django_secure_sessions import lifecycle, new_devices
 from django_secure_sessions.backends.retention import purge
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import new_device_seen
+from tests import hearing
 from tests.concurrency.threads import together
 from tests.factories import EventFactory, SessionFactory, UserFactory
 from tests.mfa import code_at, give_totp
@@ -47,14 +48,8 @@ def sign_in(visitor, clock, user):
 @pytest.fixture
 def heard():
     """Collect what ``new_device_seen`` tells."""
-    found = []
-
-    def hear(**told):
-        found.append(told)
-
-    new_device_seen.connect(hear)
-    yield found
-    new_device_seen.disconnect(hear)
+    with hearing.heard(new_device_seen) as found:
+        yield found
 
 
 def noted():
@@ -351,11 +346,8 @@ def test_receiver_ends_the_session(sign_in):
         lifecycle.end(session_id)
 
     sign_in()
-    new_device_seen.connect(end)
-    try:
+    with hearing.connected(new_device_seen, end):
         browser = sign_in(LINUX_CHROME)
-    finally:
-        new_device_seen.disconnect(end)
 
     assert browser.user is None
     assert Session.objects.get(user_agent=LINUX_CHROME).end_reason == "revoked"
@@ -379,11 +371,8 @@ class TestFailures:
             raise RuntimeError("receiver")
 
         sign_in()
-        new_device_seen.connect(fail)
-        try:
+        with hearing.connected(new_device_seen, fail):
             browser = sign_in(LINUX_CHROME)
-        finally:
-            new_device_seen.disconnect(fail)
 
         assert browser.user == user.pk
         assert any(record.levelno == logging.ERROR for record in caplog.records)

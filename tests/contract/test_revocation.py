@@ -17,6 +17,7 @@ from django_secure_sessions.state import ClientInfo
 from tests.contract.test_login import live_ids, reasons
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import heard
 from tests.visitor import JSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -289,20 +290,12 @@ class TestDeletion:
 
     def test_heard(self, pair, user):
         """Who holds resources of the sessions is told of each end, once."""
-        heard = []
-
-        def listen(session_id, reason, **kwargs):
-            heard.append((session_id, reason))
-
         expected = {(pk, "user_deleted") for pk in live_ids(user)}
-        session_ended.connect(listen)
-        try:
+        with heard(session_ended) as told:
             user.delete()
-        finally:
-            session_ended.disconnect(listen)
 
-        assert len(heard) == 2
-        assert set(heard) == expected
+        assert len(told) == 2
+        assert {(each["session_id"], each["reason"]) for each in told} == expected
 
 
 class TestVerbs:

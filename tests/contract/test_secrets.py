@@ -6,6 +6,7 @@ import hashlib
 import logging
 import pickle
 import re
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from django_secure_sessions.models import Session, SessionEvent
 from tests.contract.test_resurrection import opened
 from tests.dumps import cache_dump, database_dump, found_in
 from tests.factories import PASSWORD
+from tests.hearing import connected
 from tests.visitor import JSON, Visitor
 
 pytestmark = [
@@ -42,11 +44,10 @@ def heard():
         kwargs.pop("request", None)
         told.append(repr({name: explained(value) for name, value in kwargs.items()}))
 
-    for signal in listened:
-        signal.connect(listen)
-    yield told
-    for signal in listened:
-        signal.disconnect(listen)
+    with ExitStack() as stack:
+        for signal in listened:
+            stack.enter_context(connected(signal, listen))
+        yield told
 
 
 def explained(value):

@@ -17,6 +17,7 @@ from django_secure_sessions.backends.retention import Report, purge
 from django_secure_sessions.exceptions import ClockMistrusted
 from django_secure_sessions.models import Session, SessionEvent, TrustedDevice
 from django_secure_sessions.state import Rules
+from tests import hearing
 from tests.factories import (
     EventFactory,
     SessionFactory,
@@ -50,9 +51,8 @@ def heard():
     def hear(sender, session_id, user_id, reason, actor, **kwargs):
         found.append((session_id, user_id, reason, actor))
 
-    signals.session_ended.connect(hear)
-    yield found
-    signals.session_ended.disconnect(hear)
+    with hearing.connected(signals.session_ended, hear):
+        yield found
 
 
 class TestEndingByTime:
@@ -158,20 +158,15 @@ class TestEndingByTime:
     def test_who_listens_to_events_hears_the_same(self, user, now):
         """A receiver of event_recorded gets the event that the table gets unheard."""
         SessionFactory(user=user)
-        heard = []
+        with (
+            hearing.heard(signals.event_recorded) as told,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr("django.db.transaction.on_commit", _at_once)
+            purge(now + 2 * HOUR)
 
-        def hear(sender, event, **kwargs):
-            heard.append(event)
-
-        signals.event_recorded.connect(hear)
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("django.db.transaction.on_commit", _at_once)
-                purge(now + 2 * HOUR)
-        finally:
-            signals.event_recorded.disconnect(hear)
-
-        (event,) = heard
+        (heard,) = told
+        event = heard["event"]
         stored = SessionEvent.objects.get(kind="idle")
         assert event.session_id == stored.session_id == Session.objects.get().pk
         assert event.at == stored.at

@@ -17,6 +17,7 @@ from django_secure_sessions.signals import event_recorded
 from django_secure_sessions.state import ClientInfo
 from django_secure_sessions.testing import login_with_second_factor
 from tests.factories import SessionFactory, UserFactory
+from tests.hearing import heard
 from tests.mfa import give_recovery_codes, give_totp, wrong_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
@@ -243,21 +244,12 @@ class TestNotices:
     @override_settings(SECURE_SESSIONS={"NOTIFY": None})
     def test_a_site_can_do_without(self, member):
         """No mails, and the signal is still there for whoever listens."""
-        heard = []
-
-        def hear(event, **kwargs):
-            heard.append(event.kind)
-
-        event_recorded.connect(hear)
-        try:
-            with self.committing():
-                changes.regenerated(
-                    member, session_id=None, now=timezone.now(), client=ClientInfo()
-                )
-        finally:
-            event_recorded.disconnect(hear)
+        with heard(event_recorded) as told, self.committing():
+            changes.regenerated(
+                member, session_id=None, now=timezone.now(), client=ClientInfo()
+            )
         assert mail.outbox == []
-        assert heard == ["recovery_regenerated"]
+        assert [each["event"].kind for each in told] == ["recovery_regenerated"]
 
     def test_who_has_no_address_gets_no_mail(self, member):
         """And nothing fails for it."""

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django_secure_sessions.models import Authenticator, Session
 from tests import mfa_pages
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import heard
 from tests.mfa import code_at, give_totp
 from tests.packages import installed
 
@@ -155,17 +156,9 @@ def test_allauth_announces_nobody(client, member):
     """Neither its signal nor its greeting takes a password for a login."""
     from allauth.account.signals import user_logged_in
 
-    heard = []
-
-    def logged_in(**kwargs):
-        heard.append(kwargs["user"].pk)
-
-    user_logged_in.connect(logged_in)
-    try:
+    with heard(user_logged_in) as told:
         by_form(client, member)
-    finally:
-        user_logged_in.disconnect(logged_in)
-    assert heard == []
+    assert told == []
     assert member.username not in client.get(VERIFY).content.decode()
 
 

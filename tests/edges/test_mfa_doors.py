@@ -19,6 +19,7 @@ from django_secure_sessions.mfa import pending
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import session_authenticated
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import connected
 from tests.mfa import code_at, give_totp, reloaded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
@@ -106,13 +107,11 @@ def announcements():
     def authenticated(**kwargs):
         ours.append(kwargs["user_id"])
 
-    user_logged_in.connect(logged_in)
-    session_authenticated.connect(authenticated)
-    try:
+    with (
+        connected(user_logged_in, logged_in),
+        connected(session_authenticated, authenticated),
+    ):
         yield django, ours
-    finally:
-        user_logged_in.disconnect(logged_in)
-        session_authenticated.disconnect(authenticated)
 
 
 class TestHalfDone:

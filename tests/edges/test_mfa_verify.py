@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_secure_sessions.mfa import pending
 from django_secure_sessions.models import Authenticator, Session, SessionEvent
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import heard
 from tests.mfa import code_at, give_recovery_codes, give_totp, wrong_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.mfa_pages")]
@@ -314,25 +315,16 @@ class TestFailures:
 
     def test_no_code_leaks(self, half, member, caplog):
         """Neither logs nor signals nor the history hold what was typed."""
-        heard = []
-
-        def failed(**kwargs):
-            heard.append(str(kwargs))
-
-        user_login_failed.connect(failed)
         bad, good = wrong(member), right(member)
-        try:
-            with caplog.at_level(logging.DEBUG):
-                send(half, code=bad)
-                send(half, recovery_code=member.codes[1][:-1] + "A")
-                send(half, code=good)
-        finally:
-            user_login_failed.disconnect(failed)
+        with heard(user_login_failed) as told, caplog.at_level(logging.DEBUG):
+            send(half, code=bad)
+            send(half, recovery_code=member.codes[1][:-1] + "A")
+            send(half, code=good)
         history = str(list(SessionEvent.objects.values_list("detail", "kind")))
         for text in (bad, good, member.codes[1], PASSWORD):
             assert text not in caplog.text
             assert text not in history
-            assert text not in "".join(heard)
+            assert text not in str(told)
 
     def test_the_debug_page_hides_the_code(self, member):
         """Django's error reports show stars for what was sent."""

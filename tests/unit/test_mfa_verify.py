@@ -25,6 +25,7 @@ from django_secure_sessions.models import (
 from django_secure_sessions.signals import session_authenticated
 from django_secure_sessions.state import ClientInfo
 from tests.factories import PASSWORD, UserFactory
+from tests.hearing import heard
 from tests.mfa import (
     code_at,
     give_recovery_codes,
@@ -211,21 +212,13 @@ class TestFinish:
         self, user, secret, django_capture_on_commit_callbacks
     ):
         """session_authenticated comes with the code, not with the password."""
-        heard = []
-
-        def hear(**kwargs):
-            heard.append((kwargs["user_id"], kwargs["aal"]))
-
-        session_authenticated.connect(hear)
-        try:
+        with heard(session_authenticated) as told:
             with django_capture_on_commit_callbacks(execute=True):
                 session = pending_session(user)
-            assert heard == []
+            assert told == []
             with django_capture_on_commit_callbacks(execute=True):
                 finish(session, right(secret))
-        finally:
-            session_authenticated.disconnect(hear)
-        assert heard == [(user.pk, 2)]
+        assert [(each["user_id"], each["aal"]) for each in told] == [(user.pk, 2)]
 
     def test_a_recovery_code_does_as_well(self, user, secret):
         """It is spent, and the history says how many are left."""
