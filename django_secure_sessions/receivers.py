@@ -152,7 +152,9 @@ def user_saved(
     # Now, or until now.
     inactive = "is_active" in changed or (told and not instance.is_active)
     if inactive and conf.on_deactivate == "end_all":
-        lifecycle.end_all(instance, reason=EndReason.USER_DEACTIVATED)
+        # A backend may let the inactive in: who then activates the account stays.
+        spared = lifecycle.current_session_of(instance) if instance.is_active else None
+        lifecycle.end_others(instance, spared, reason=EndReason.USER_DEACTIVATED)
     elif "password" in changed:
         _password_changed(instance, conf.on_password_change)
 

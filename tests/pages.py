@@ -161,6 +161,12 @@ def change_password(request):
     return HttpResponse("changed")
 
 
+def activate(request):
+    request.user.is_active = True
+    request.user.save()
+    return HttpResponse("activated")
+
+
 def status(request, code):
     """Look at the session and answer with a status."""
     request.session.get("anything")
@@ -308,6 +314,7 @@ urlpatterns = [
     path("flush/", flush),
     path("expire-in/<int:seconds>/", expire_in),
     path("change-password/", change_password),
+    path("activate/", activate),
     path("end-and-put/", end_and_put),
     path("end-and-change-password/", end_and_change_password),
     path("aend-and-change-password/", aend_and_change_password),

@@ -14,6 +14,7 @@ from django_secure_sessions import lifecycle
 from django_secure_sessions.models import Session, SessionEvent
 from django_secure_sessions.signals import session_ended
 from django_secure_sessions.state import ClientInfo
+from tests import pages
 from tests.contract.test_login import live_ids, reasons
 from tests.contract.test_resurrection import lives, opened
 from tests.factories import PASSWORD, UserFactory
@@ -239,6 +240,19 @@ class TestDeactivation:
 
         assert [browser.user for browser in pair] == [None, None]
         assert reasons(user) == 2 * ["user_deactivated"]
+
+    def test_activation_from_within(self, visitor, user, settings, monkeypatch):
+        """Where the inactive may sign in, the session that activates one stays."""
+        everybody = "django.contrib.auth.backends.AllowAllUsersModelBackend"
+        settings.AUTHENTICATION_BACKENDS = [everybody]
+        monkeypatch.setattr(pages, "BACKEND", everybody)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        here, there = visitor(), visitor()
+        for browser in (here, there):
+            browser.enter(user)
+
+        assert here.get("/activate/").status_code == 200
+        assert [here.user, there.user] == [user.pk, None]
 
     def test_two_bulk_updates(self, pair, user):
         """
