@@ -253,6 +253,17 @@ class TestTimeoutWarning:
         expect(page).to_have_url(re.compile(r"/login/\?next=/profile/"))
         expect(page.get_by_role("alert")).to_contain_text("inactive")
 
+    def test_a_fixed_expiry_cannot_be_extended(self, page):
+        """Nor does a button promise it where the site itself set the time."""
+        left = {"remaining": 60, "idle_remaining": None, "absolute_remaining": None}
+        page.route("**/account/api/session/", lambda route: route.fulfill(json=left))
+
+        page.clock.fast_forward("28:01")
+
+        warning = page.get_by_role("alertdialog")
+        expect(warning).to_be_visible()
+        expect(warning.get_by_role("button", name="Stay signed in")).to_be_hidden()
+
     def test_the_longest_time_cannot_be_extended(self, page, site):
         """No button promises what the server would not keep."""
         site.age("amara", authenticated_at=timedelta(hours=11, minutes=59))

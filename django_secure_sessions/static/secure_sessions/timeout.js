@@ -53,10 +53,11 @@ function count() {
   plan(count, 1000);
 }
 
-function learn({ remaining, absolute_remaining: absolute }) {
+function learn({ remaining, idle_remaining: idle, absolute_remaining: absolute }) {
   deadline = Date.now() + remaining * 1000;
   askAt = deadline - warning;
-  extendable = absolute === null || remaining < absolute;
+  // Activity moves the idle deadline alone.
+  extendable = remaining === idle && remaining !== absolute;
   if (askAt <= Date.now()) {
     count();
   } else {
