@@ -1,4 +1,4 @@
-"""Empty the database after a test that commits, in a tenth of Django's time."""
+"""Empty the database after a test that commits, of what a test can have written."""
 
 from __future__ import annotations
 

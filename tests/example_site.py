@@ -104,19 +104,18 @@ class Site:
     process: subprocess.Popen[str]
     directory: Path
 
-    def age(self, username: str, **changes: timedelta) -> None:
-        """Move times of a reader's live sessions back, for columns named so."""
+    def set_back(self, username: str, column: str, by: timedelta) -> None:
+        """Move one of the times of a reader's live sessions into the past."""
         with closing(sqlite3.connect(self.directory / DATABASE)) as database:
-            for column, change in changes.items():
-                database.execute(
-                    f"""
-                    UPDATE django_secure_sessions_session
-                    SET {column} = strftime('%Y-%m-%d %H:%M:%f', {column}, ?)
-                    WHERE ended_at IS NULL AND user_id =
-                        (SELECT id FROM auth_user WHERE username = ?)
-                    """,  # noqa: S608
-                    (f"-{change.total_seconds()} seconds", username),
-                )
+            database.execute(
+                f"""
+                UPDATE django_secure_sessions_session
+                SET {column} = strftime('%Y-%m-%d %H:%M:%f', {column}, ?)
+                WHERE ended_at IS NULL AND user_id =
+                    (SELECT id FROM auth_user WHERE username = ?)
+                """,  # noqa: S608
+                (f"-{by.total_seconds()} seconds", username),
+            )
             database.commit()
 
     def interrupt(self) -> int:

@@ -54,8 +54,4 @@ def session_timeout_warning(
     if idle is not None:
         seconds = min(seconds, int(idle.total_seconds()) // 2)
     left = overview.time_left(row, timezone.now())["remaining"]
-    return {
-        "quiet_seconds": max(left - seconds, 0),
-        "seconds": seconds,
-        "csrf_token": context.get("csrf_token"),
-    }
+    return {"quiet_seconds": max(left - seconds, 0), "seconds": seconds}

@@ -9,15 +9,17 @@ const dialog = document.querySelector("dialog[data-session-timeout]");
 const form = dialog.querySelector("form");
 const heading = dialog.querySelector("h2");
 const soon = heading.textContent;
+const timeLeft = dialog.querySelector("[data-clock]");
 const failed = dialog.querySelector("[data-failed]");
 const warning = Number(dialog.dataset.seconds) * 1000;
 const tabs = new BroadcastChannel("secure-sessions-timeout");
 
-let askAt = Date.now() + Number(dialog.dataset.quietSeconds) * 1000;
-let deadline = askAt + warning;
-let extendable = true;
+let deadline = Date.now() + Number(dialog.dataset.quietSeconds) * 1000 + warning;
+let extendable;
 let dismissed = false;
 let timer;
+
+const untilWarning = () => deadline - warning - Date.now();
 
 function plan(action, delay) {
   clearTimeout(timer);
@@ -48,21 +50,20 @@ function count() {
     return;
   }
   heading.textContent = soon;
-  dialog.querySelector("[data-clock]").textContent = clock(left);
+  timeLeft.textContent = clock(left);
   show(extendable ? "idle" : "absolute");
   plan(count, 1000);
 }
 
 function learn({ remaining, idle_remaining: idle, absolute_remaining: absolute }) {
   deadline = Date.now() + remaining * 1000;
-  askAt = deadline - warning;
   // Activity moves the idle deadline alone.
   extendable = remaining === idle && remaining !== absolute;
-  if (askAt <= Date.now()) {
+  if (untilWarning() <= 0) {
     count();
   } else {
     hide();
-    plan(ask, askAt - Date.now());
+    plan(ask, untilWarning());
   }
 }
 
@@ -96,7 +97,7 @@ async function ask() {
 }
 
 function askIfDue() {
-  if (document.visibilityState === "visible" && Date.now() >= askAt) ask();
+  if (document.visibilityState === "visible" && untilWarning() <= 0) ask();
 }
 
 form.addEventListener("submit", async (event) => {
@@ -126,4 +127,4 @@ tabs.addEventListener("message", (message) => learn(message.data));
 document.addEventListener("visibilitychange", askIfDue);
 addEventListener("pageshow", askIfDue);
 
-plan(ask, askAt - Date.now());
+plan(ask, untilWarning());
